@@ -38,7 +38,11 @@ const (
 	// longer what the patch was made for.
 	Stale
 	// Refused says that the server refuses the write, however often it is sent.
+	// It may have stored a part of it all the same.
 	Refused
+	// Unsent says that the server has not seen the write, or nothing but its
+	// expired credentials.
+	Unsent
 )
 
 // WriteError is a write that ended in an error.
@@ -283,6 +287,9 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 	if errors.As(writeErr, &refused) {
 		effect = refused.Effect
 	}
+	if effect == Unsent {
+		return current, writeErr
+	}
 	if effect == Unknown || effect == Refused {
 		// A refusal is noted, too: the server may refuse the second half of a
 		// write after it has stored the first.
@@ -389,9 +396,21 @@ func (r *run) outcome() error {
 	return nil
 }
 
+type callerKey struct{}
+
+// Caller returns the context of the caller of Apply from the one that a Store is
+// given, which outlives it: what a store does beyond the request under way ends
+// with the caller's.
+func Caller(ctx context.Context) context.Context {
+	if caller, ok := ctx.Value(callerKey{}).(context.Context); ok {
+		return caller
+	}
+	return ctx
+}
+
 // withGrace returns a context that outlives ctx by Grace at most.
 func withGrace(ctx context.Context) (context.Context, func()) {
-	finish, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	finish, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), callerKey{}, ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(Grace, func() { cancel(context.Cause(ctx)) })
 		context.AfterFunc(finish, func() { timer.Stop() })

@@ -241,6 +241,22 @@ func TestALostWriteIsRepeated(t *testing.T) {
 	}
 }
 
+func TestAWriteThatIsLostOnlyLaterIsRepeated(t *testing.T) {
+	s := &server{document: doc()}
+	s.afterWrite = func(n int) {
+		switch n {
+		case 1:
+			s.set("/n", patch.Absent) // This one is lost at once ...
+		case 2:
+			s.set("/k", `"old"`) // ... and that one while the first is repeated.
+		}
+	}
+	_, err := change.Apply(t.Context(), s, change.Change{Seen: doc(), Want: patch.Want{"/k": `"new"`, "/n": `"1"`}}, timing)
+	if err != nil || s.document["/k"] != `"new"` || s.document["/n"] != `"1"` || len(s.writes) != 3 {
+		t.Errorf("%v, %v after %d writes", err, s.document, len(s.writes))
+	}
+}
+
 func TestASwallowedWriteIsReported(t *testing.T) {
 	s := &server{document: doc()}
 	s.answer = func(_ int, after patch.Document) (patch.Document, error) {
@@ -303,6 +319,7 @@ func TestErrorsOfAWrite(t *testing.T) {
 		"reset for ever":                  {change.Unknown, false, 99, 5, true},
 		"refused":                         {change.Refused, false, 99, 1, true},
 		"refused after half of it stored": {change.Refused, true, 99, 1, true},
+		"never sent":                      {change.Unsent, false, 99, 1, true},
 		"stale":                           {change.Stale, false, 1, 2, false},
 		"stale for ever":                  {change.Stale, false, 99, 5, true},
 	} {
@@ -330,6 +347,9 @@ func TestErrorsOfAWrite(t *testing.T) {
 			}
 			if result.Found["/k"] != `"old"` {
 				t.Errorf("found %v", result.Found)
+			}
+			if c.effect == change.Unsent && (len(result.Sent) != 0 || len(s.reads) != 1) {
+				t.Errorf("%v sent, %d reads", result.Sent, len(s.reads))
 			}
 		})
 	}

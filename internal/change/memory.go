@@ -65,7 +65,15 @@ type Memory struct {
 type object struct {
 	first     patch.Document
 	holders   map[patch.Pointer]holder
-	handovers []patch.Patch
+	handovers []Handover
+}
+
+// Handover is what an instance that is being replaced leaves to its successor.
+type Handover struct {
+	// Record restores what the instance took over.
+	Record patch.Patch
+	// Sensitive are the pointers whose values are shown nowhere.
+	Sensitive map[patch.Pointer]bool
 }
 
 type holder struct {
@@ -134,25 +142,24 @@ func (m *Memory) WroteHere(key Key, p patch.Pointer, value patch.Value) bool {
 	return ok && h.value == value
 }
 
-// HandOver keeps the restore record of an instance that is being replaced for
-// the one that follows it.
-func (m *Memory) HandOver(key Key, record patch.Patch) {
+// HandOver keeps what an instance that is being replaced leaves.
+func (m *Memory) HandOver(key Key, h Handover) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.object(key)
-	o.handovers = append(o.handovers, record)
+	o.handovers = append(o.handovers, h)
 }
 
-// TakeOver returns, once, the handed-over record that has most pointers in
-// common with the new instance's, or none.
-func (m *Memory) TakeOver(key Key, pointers patch.Want) patch.Patch {
+// TakeOver returns, once, the handover that has most pointers in common with
+// the new instance's, or an empty one.
+func (m *Memory) TakeOver(key Key, pointers patch.Want) Handover {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.object(key)
 	best, most := -1, 0
-	for i, record := range o.handovers {
+	for i, h := range o.handovers {
 		common := 0
-		for _, entry := range record {
+		for _, entry := range h.Record {
 			if _, ok := pointers[entry.Path]; ok {
 				common++
 			}
@@ -162,11 +169,11 @@ func (m *Memory) TakeOver(key Key, pointers patch.Want) patch.Patch {
 		}
 	}
 	if best < 0 {
-		return nil
+		return Handover{}
 	}
-	record := o.handovers[best]
+	h := o.handovers[best]
 	o.handovers = slices.Delete(o.handovers, best, best+1)
-	return slices.Clone(record)
+	return h
 }
 
 // Values returns what the pointers of want hold in a document, Absent included.

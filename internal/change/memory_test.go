@@ -94,18 +94,18 @@ func TestAHandedOverRecordGoesToItsSuccessorOnce(t *testing.T) {
 	m := change.NewMemory()
 	a := patch.Patch{{Path: "/a"}, {Path: "/b"}}
 	b := patch.Patch{{Path: "/c"}}
-	m.HandOver(key, a)
-	m.HandOver(key, b)
-	if got := m.TakeOver(key, patch.Want{"/x": "1"}); got != nil {
+	m.HandOver(key, change.Handover{Record: a})
+	m.HandOver(key, change.Handover{Record: b})
+	if got := m.TakeOver(key, patch.Want{"/x": "1"}).Record; got != nil {
 		t.Errorf("a stranger took %v", got)
 	}
-	if got := m.TakeOver(key, patch.Want{"/c": "1", "/x": "1"}); !slices.Equal(got, b) {
+	if got := m.TakeOver(key, patch.Want{"/c": "1", "/x": "1"}).Record; !slices.Equal(got, b) {
 		t.Errorf("%v", got)
 	}
-	if got := m.TakeOver(key, patch.Want{"/a": "1"}); !slices.Equal(got, a) {
+	if got := m.TakeOver(key, patch.Want{"/a": "1"}).Record; !slices.Equal(got, a) {
 		t.Errorf("%v", got)
 	}
-	if got := m.TakeOver(key, patch.Want{"/a": "1"}); got != nil {
+	if got := m.TakeOver(key, patch.Want{"/a": "1"}).Record; got != nil {
 		t.Errorf("taken twice: %v", got)
 	}
 }

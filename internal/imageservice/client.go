@@ -1,0 +1,153 @@
+// Package imageservice is the client for the image service: OpenStack Glance
+// and what is compatible with it. It signs in with Keystone, keeps the session,
+// reads images and sends patches. Images are read and written as they are on
+// the wire, so that no member is lost or bent on its way.
+package imageservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
+)
+
+// Client talks to one image service as one identity. It is safe for concurrent
+// use, and meant to be shared.
+type Client struct {
+	transport *transport.Client
+	signer    signer
+	sessions  sessions
+	dialect   patch.Dialect
+
+	endpoint, iface, region string
+	insecure                bool
+
+	log func(ctx context.Context, message string, fields map[string]any)
+	now func() time.Time
+
+	expiresAt   atomic.Pointer[time.Time] // of a token that cannot be renewed
+	begun, done atomic.Int64              // changes
+}
+
+// New makes a client. It reads clouds.yaml and certificates, and no network:
+// the first use signs in. Its errors are a *ConfigError.
+func New(config Config) (*Client, error) {
+	t, err := config.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(t, time.Now)
+}
+
+func newClient(t *target, now func() time.Time) (*Client, error) {
+	core, err := transport.New(t.transport)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		transport: core,
+		signer:    signer{keystone: &keystone{transport: core, url: t.authURL}, credentials: t.credentials},
+		dialect:   t.dialect,
+		endpoint:  t.endpoint,
+		iface:     t.iface,
+		region:    t.region,
+		insecure:  t.transport.Insecure,
+		log:       t.transport.Log,
+		now:       now,
+	}
+	c.sessions.signIn = c.signIn
+	c.sessions.now = now
+	return c, nil
+}
+
+// Insecure says whether any certificate is accepted, wherever that was set.
+func (c *Client) Insecure() bool { return c.insecure }
+
+// Place returns where the client looks. It signs in when there is no session
+// yet; its errors are a *SignInError, a *TokenExpiredError or the context's.
+func (c *Client) Place(ctx context.Context) (Place, error) {
+	s, err := c.sessions.get(ctx, nil)
+	if err != nil {
+		return Place{}, c.counted(err)
+	}
+	return s.place, nil
+}
+
+// EndpointKey returns the address of the image service in a form that is equal
+// for equal addresses, without the API's version. It signs in when only the
+// catalogue knows it; its errors are those of Place.
+func (c *Client) EndpointKey(ctx context.Context) (string, error) {
+	if c.endpoint != "" {
+		return c.endpoint, nil
+	}
+	s, err := c.sessions.get(ctx, nil)
+	if err != nil {
+		return "", c.counted(err)
+	}
+	return s.images, nil
+}
+
+// ErrNotFound says that there is definitely no such image, or none that this
+// project may see: the image service itself said so, about this id.
+var ErrNotFound = errors.New("image not found")
+
+// Image returns an image. errors.Is(err, ErrNotFound) is true for an image that
+// does not exist; other errors wrap a *transport.APIError, a *transport.Error, a
+// *SignInError, a *TokenExpiredError or the context's.
+func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	return c.read(ctx, id)
+}
+
+// read is the one place that reads images.
+func (c *Client) read(ctx context.Context, id string) (*Image, error) {
+	r, resp, err := c.send(ctx, transport.Request{
+		Method: http.MethodGet,
+		Header: http.Header{"Accept": {"application/json"}},
+	}, id)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.refusal(id, r, resp)
+	}
+	return answeredImage(id, r, resp)
+}
+
+// answeredImage reads the image in an answer, which is to be the one asked for.
+func answeredImage(id string, r transport.Request, resp *transport.Response) (*Image, error) {
+	image, err := decodeImage(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("the answer is no image: %w: %w", err, transport.NewAPIError(r, resp))
+	}
+	if !strings.EqualFold(image.ID, id) {
+		return nil, fmt.Errorf("the image service was asked about the image %s and answered with another, %q", id, transport.CleanText(image.ID))
+	}
+	return image, nil
+}
+
+// refusal puts an answer that is not 200 into words. A 404 is definite only if
+// it names the image, as Glance's own does: at a wrong address, Glance, proxies
+// and other services answer 404 as well, and nothing there says that the image
+// is gone (measured on Glance 25.1: "No image found with ID ..." against "The
+// resource could not be found.").
+func (c *Client) refusal(id string, r transport.Request, resp *transport.Response) error {
+	refusal := transport.NewAPIError(r, resp)
+	switch {
+	case resp.StatusCode == http.StatusNotFound && strings.Contains(strings.ToLower(refusal.Message), strings.ToLower(id)):
+		return fmt.Errorf("%w: %w", ErrNotFound, refusal)
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return fmt.Errorf("there is no image service (Image API v2) at %s, or something in between answers for it; check endpoint and the catalogue: %w", strings.TrimSuffix(r.URL, "/v2/images/"+id), refusal)
+	case resp.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("the image service at %s does not accept a token that Keystone has just given or confirmed; check that both belong to the same cloud: %w", strings.TrimSuffix(r.URL, "/v2/images/"+id), refusal)
+	}
+	return refusal
+}

@@ -1,0 +1,272 @@
+package imageservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
+)
+
+const (
+	// renewalMargin is how long before its end a token is renewed: longer than
+	// a request with its repeats takes. Of short-lived tokens it is a tenth.
+	renewalMargin = 2 * time.Minute
+
+	// failureHeld is how long a failed sign-in stands for all that ask for one.
+	// Terraform goes on to the next resource after a failure, and a thousand
+	// wrong passwords lock the account.
+	failureHeld = 30 * time.Second
+)
+
+// Place is where a client looks for images: what it finds in one place says
+// nothing about another.
+type Place struct {
+	// Region is empty when neither the configuration nor the catalogue names one.
+	Region                 string
+	ProjectID, ProjectName string
+	// Roles are the names of the roles on the project, sorted.
+	Roles []string
+}
+
+// session is a sign-in that worked. It does not change; a renewal makes another one.
+type session struct {
+	token     string
+	expiresAt time.Time // by Keystone's clock, zero when not known
+	renewAt   time.Time // by this machine's clock, zero for never
+	images    string    // address of the image service, canonical, without the version
+	place     Place
+}
+
+// sessions keeps the one session of a client: many ask for it at once, and one
+// sign-in serves them all.
+type sessions struct {
+	signIn func(context.Context) (*session, error)
+	now    func() time.Time
+
+	mu      sync.Mutex
+	current *session
+	flight  *flight
+
+	failure      error
+	failureUntil time.Time
+}
+
+// flight is a sign-in under way.
+type flight struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int
+
+	session *session
+	err     error
+}
+
+// get returns the session, after a sign-in when there is none, or when the
+// server refused rejected, the session that the caller had from here before. A
+// token whose end comes near is renewed meanwhile, and nobody waits for that.
+func (s *sessions) get(ctx context.Context, rejected *session) (*session, error) {
+	s.mu.Lock()
+	if s.current == rejected {
+		s.current = nil
+	}
+	now := s.now()
+	held := s.failure != nil && now.Before(s.failureUntil)
+	if current := s.current; current != nil {
+		if !current.renewAt.IsZero() && !now.Before(current.renewAt) && !held {
+			s.start(ctx)
+		}
+		s.mu.Unlock()
+		return current, nil
+	}
+	if held {
+		defer s.mu.Unlock()
+		return nil, s.failure
+	}
+	f := s.start(ctx)
+	f.waiting++
+	s.mu.Unlock()
+
+	select {
+	case <-f.done:
+		return f.session, f.err
+	case <-ctx.Done():
+		s.leave(f)
+		return nil, fmt.Errorf("signing in: %w", context.Cause(ctx))
+	}
+}
+
+// start returns the sign-in under way, which it starts when there is none. A
+// sign-in does not end with the context that started it, but when the last one
+// that waited for it has left.
+func (s *sessions) start(ctx context.Context) *flight {
+	if s.flight == nil {
+		flying, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		s.flight = &flight{done: make(chan struct{}), cancel: cancel}
+		go s.fly(flying, s.flight)
+	}
+	return s.flight
+}
+
+func (s *sessions) leave(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.waiting--
+	if f.waiting > 0 {
+		return
+	}
+	f.cancel()
+	if s.flight == f {
+		s.flight = nil
+	}
+}
+
+func (s *sessions) fly(ctx context.Context, f *flight) {
+	defer f.cancel()
+	f.session, f.err = s.signIn(ctx)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(f.done)
+	if s.flight != f {
+		return
+	}
+	s.flight = nil
+	if f.err == nil {
+		s.current, s.failure = f.session, nil
+		return
+	}
+	s.failure, s.failureUntil = f.err, s.now().Add(failureHeld)
+}
+
+// signIn makes a session.
+func (c *Client) signIn(ctx context.Context) (*session, error) {
+	started := c.now()
+	g, err := c.signer.sign(ctx)
+	if err != nil {
+		return nil, c.tokenExpired(err)
+	}
+	images, region, err := c.locate(g.catalog)
+	if err != nil {
+		return nil, err
+	}
+	session := &session{
+		token:     g.token,
+		expiresAt: g.expiresAt,
+		images:    images,
+		place: Place{
+			Region:      region,
+			ProjectID:   g.project.ID,
+			ProjectName: g.project.Name,
+		},
+	}
+	for _, role := range g.roles {
+		session.place.Roles = append(session.place.Roles, role.Name)
+	}
+	slices.Sort(session.place.Roles)
+	if c.signer.credentials.method == byToken {
+		c.expiresAt.Store(&g.expiresAt)
+	} else if g.lifetime > 0 {
+		session.renewAt = started.Add(g.lifetime - min(renewalMargin, g.lifetime/10))
+	}
+	c.logSignIn(ctx, session)
+	return session, nil
+}
+
+func (c *Client) logSignIn(ctx context.Context, s *session) {
+	if c.log == nil {
+		return
+	}
+	fields := map[string]any{
+		"auth_url":   c.signer.keystone.url,
+		"endpoint":   s.images,
+		"region":     s.place.Region,
+		"project_id": s.place.ProjectID,
+	}
+	if !s.expiresAt.IsZero() {
+		fields["expires_at"] = s.expiresAt.UTC().Format(time.RFC3339)
+	}
+	c.log(ctx, "signed in to the image service", fields)
+}
+
+// TokenExpiredError says that a token from elsewhere, which cannot be renewed,
+// is not accepted any more in the middle of the work.
+type TokenExpiredError struct {
+	// ExpiresAt is when it expired or was to expire, zero when not known.
+	ExpiresAt time.Time
+	// Begun and Done count the changes of this client, to all images.
+	Begun, Done int64
+	// Err is Keystone's refusal.
+	Err error
+
+	early bool
+}
+
+func (e *TokenExpiredError) Error() string {
+	when := "expired"
+	switch at := e.ExpiresAt.UTC().Format(time.RFC3339); {
+	case e.ExpiresAt.IsZero():
+	case e.early:
+		when = fmt.Sprintf("was refused, though it was to expire at %s only (it may have been revoked)", at)
+	default:
+		when = "expired at " + at
+	}
+	return fmt.Sprintf("the token %s, after %d of %d changes begun in this run; nothing is half written: run again with a new token", when, e.Done, e.Begun)
+}
+
+// Unwrap returns Keystone's refusal.
+func (e *TokenExpiredError) Unwrap() error { return e.Err }
+
+// tokenExpired turns the refusal of a token that worked before into a TokenExpiredError.
+func (c *Client) tokenExpired(err error) error {
+	var refused *refusedTokenError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	expiresAt := c.expiresAt.Load()
+	if expiresAt == nil {
+		return refused.SignInError
+	}
+	return &TokenExpiredError{ExpiresAt: *expiresAt, Err: refused.SignInError, early: c.now().Before(*expiresAt)}
+}
+
+// counted returns the error with the changes counted now, since it stands for a while.
+func (c *Client) counted(err error) error {
+	var expired *TokenExpiredError
+	if !errors.As(err, &expired) {
+		return err
+	}
+	counted := *expired
+	counted.Begun, counted.Done = c.begun.Load(), c.done.Load()
+	return &counted
+}
+
+// send sends a request about an image with the token of the session. After a
+// 401 the session is made anew and the request repeated once, whatever its
+// method: the token is checked before anything else is done.
+func (c *Client) send(ctx context.Context, r transport.Request, id string) (transport.Request, *transport.Response, error) {
+	header, secrets := r.Header, r.Secrets
+	var rejected *session
+	for {
+		s, err := c.sessions.get(ctx, rejected)
+		if err != nil {
+			return r, nil, c.counted(err)
+		}
+		r.URL = s.imageURL(id)
+		r.Header = header.Clone()
+		r.Header.Set("X-Auth-Token", s.token)
+		r.Secrets = append([]string{s.token}, secrets...)
+		resp, err := c.transport.Do(ctx, r)
+		if err != nil {
+			return r, nil, err
+		}
+		if resp.StatusCode != http.StatusUnauthorized || rejected != nil {
+			return r, resp, nil
+		}
+		rejected = s
+	}
+}

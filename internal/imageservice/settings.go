@@ -1,0 +1,569 @@
+package imageservice
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+)
+
+// given is a value and the place it came from, for messages.
+type given struct {
+	value  string
+	origin string // "auth_url", "OS_AUTH_URL", "auth_url of the entry ... in clouds.yaml"
+	layer  int    // 0 is the first to be asked
+}
+
+// settings are the values of every source, in the order in which the sources
+// are asked: the arguments, the entry of clouds.yaml, the environment.
+type settings struct {
+	layers []map[string]given
+	hint   string // what else is to be said when the address of Keystone is missing
+}
+
+// source says where one setting comes from. The names are those of the
+// provider's arguments; some settings have no argument, some no variable.
+type source struct {
+	name     string
+	argument func(*Config) string
+	entry    func(*clouds.Cloud) string
+	// environment are the variables, the preferred one first.
+	environment []string
+	// verbatim keeps white space around the value.
+	verbatim bool
+}
+
+// sources follows the names of openstackclient's variables and of the entries
+// of clouds.yaml (openstacksdk, "Configuring OpenStack SDK Applications").
+var sources = []source{
+	{
+		name:        "auth_url",
+		argument:    func(c *Config) string { return c.AuthURL },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.AuthURL },
+		environment: []string{"OS_AUTH_URL"},
+	},
+	{
+		name:        "region",
+		argument:    func(c *Config) string { return c.Region },
+		entry:       entryRegion,
+		environment: []string{"OS_REGION_NAME"},
+	},
+	{
+		name:     "endpoint",
+		argument: func(c *Config) string { return c.Endpoint },
+	},
+	{
+		name:        "interface",
+		argument:    func(c *Config) string { return c.Interface },
+		entry:       entryInterface,
+		environment: []string{"OS_INTERFACE", "OS_ENDPOINT_TYPE"},
+	},
+	{
+		name:        "auth_type",
+		entry:       func(e *clouds.Cloud) string { return string(e.AuthType) },
+		environment: []string{"OS_AUTH_TYPE"},
+	},
+	{
+		name:        "username",
+		argument:    func(c *Config) string { return c.Username },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.Username },
+		environment: []string{"OS_USERNAME"},
+	},
+	{
+		name:        "user_id",
+		argument:    func(c *Config) string { return c.UserID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.UserID },
+		environment: []string{"OS_USER_ID"},
+	},
+	{
+		name:        "user_domain_name",
+		argument:    func(c *Config) string { return c.UserDomainName },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.UserDomainName },
+		environment: []string{"OS_USER_DOMAIN_NAME"},
+	},
+	{
+		name:        "user_domain_id",
+		argument:    func(c *Config) string { return c.UserDomainID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.UserDomainID },
+		environment: []string{"OS_USER_DOMAIN_ID"},
+	},
+	{
+		name:        "password",
+		argument:    func(c *Config) string { return c.Password },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.Password },
+		environment: []string{"OS_PASSWORD"},
+		verbatim:    true,
+	},
+	{
+		name:        "project_name",
+		argument:    func(c *Config) string { return c.ProjectName },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ProjectName },
+		environment: []string{"OS_PROJECT_NAME", "OS_TENANT_NAME"},
+	},
+	{
+		name:        "project_id",
+		argument:    func(c *Config) string { return c.ProjectID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ProjectID },
+		environment: []string{"OS_PROJECT_ID", "OS_TENANT_ID"},
+	},
+	{
+		name:        "project_domain_name",
+		argument:    func(c *Config) string { return c.ProjectDomainName },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ProjectDomainName },
+		environment: []string{"OS_PROJECT_DOMAIN_NAME"},
+	},
+	{
+		name:        "project_domain_id",
+		argument:    func(c *Config) string { return c.ProjectDomainID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ProjectDomainID },
+		environment: []string{"OS_PROJECT_DOMAIN_ID"},
+	},
+	{
+		name:        "domain_name",
+		argument:    func(c *Config) string { return c.DomainName },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.DomainName },
+		environment: []string{"OS_DOMAIN_NAME"},
+	},
+	{
+		name:        "domain_id",
+		argument:    func(c *Config) string { return c.DomainID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.DomainID },
+		environment: []string{"OS_DOMAIN_ID"},
+	},
+	{
+		name:        "default_domain",
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.DefaultDomain },
+		environment: []string{"OS_DEFAULT_DOMAIN"},
+	},
+	{
+		name:        "trust_id",
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.TrustID },
+		environment: []string{"OS_TRUST_ID"},
+	},
+	{
+		name:        "token",
+		argument:    func(c *Config) string { return c.Token },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.Token },
+		environment: []string{"OS_TOKEN", "OS_AUTH_TOKEN"},
+	},
+	{
+		name:        "application_credential_id",
+		argument:    func(c *Config) string { return c.ApplicationCredentialID },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ApplicationCredentialID },
+		environment: []string{"OS_APPLICATION_CREDENTIAL_ID"},
+	},
+	{
+		name:        "application_credential_name",
+		argument:    func(c *Config) string { return c.ApplicationCredentialName },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ApplicationCredentialName },
+		environment: []string{"OS_APPLICATION_CREDENTIAL_NAME"},
+	},
+	{
+		name:        "application_credential_secret",
+		argument:    func(c *Config) string { return c.ApplicationCredentialSecret },
+		entry:       func(e *clouds.Cloud) string { return e.AuthInfo.ApplicationCredentialSecret },
+		environment: []string{"OS_APPLICATION_CREDENTIAL_SECRET"},
+		verbatim:    true,
+	},
+	{
+		name:        "cacert",
+		argument:    func(c *Config) string { return c.CACert },
+		entry:       func(e *clouds.Cloud) string { return e.CACertFile },
+		environment: []string{"OS_CACERT"},
+	},
+	{
+		name:        "cert",
+		argument:    func(c *Config) string { return c.Cert },
+		entry:       func(e *clouds.Cloud) string { return e.ClientCertFile },
+		environment: []string{"OS_CERT"},
+	},
+	{
+		name:        "key",
+		argument:    func(c *Config) string { return c.Key },
+		entry:       func(e *clouds.Cloud) string { return e.ClientKeyFile },
+		environment: []string{"OS_KEY"},
+	},
+	{
+		name:        "insecure",
+		argument:    func(c *Config) string { return formatBool(c.Insecure) },
+		entry:       entryInsecure,
+		environment: []string{"OS_INSECURE"},
+	},
+}
+
+// entryRegion falls back to the list of regions, which openstacksdk chooses the
+// first of. Of several the catalogue decides, or the user does.
+func entryRegion(e *clouds.Cloud) string {
+	if e.RegionName == "" && len(e.Regions) == 1 {
+		return e.Regions[0].Name
+	}
+	return e.RegionName
+}
+
+func entryInterface(e *clouds.Cloud) string {
+	if e.EndpointType != "" {
+		return e.EndpointType
+	}
+	return e.Interface
+}
+
+func entryInsecure(e *clouds.Cloud) string {
+	if e.Verify == nil {
+		return ""
+	}
+	return strconv.FormatBool(!*e.Verify)
+}
+
+func formatBool(b *bool) string {
+	if b == nil {
+		return ""
+	}
+	return strconv.FormatBool(*b)
+}
+
+// settings reads all sources.
+func (c Config) settings() (settings, error) {
+	arguments, environment := map[string]given{}, map[string]given{}
+	for _, source := range sources {
+		if source.argument != nil {
+			source.put(arguments, source.argument(&c), source.name)
+		}
+		for _, variable := range source.environment {
+			source.put(environment, c.Getenv(variable), variable)
+		}
+	}
+	s := settings{layers: []map[string]given{arguments, environment}}
+	name, field := strings.TrimSpace(c.Cloud), "cloud"
+	if name == "" {
+		name, field = strings.TrimSpace(c.Getenv("OS_CLOUD")), "OS_CLOUD"
+	}
+	if name != "" {
+		entry, err := readEntry(c.Getenv, name, field)
+		if err != nil {
+			return settings{}, err
+		}
+		values := map[string]given{}
+		for _, source := range sources {
+			if source.entry != nil {
+				source.put(values, source.entry(&entry.cloud), fmt.Sprintf("%s of the entry %q in %s", source.name, name, entry.file))
+			}
+		}
+		s.layers = []map[string]given{arguments, values, environment}
+		s.hint = entry.hint
+	}
+	for i, layer := range s.layers {
+		for name, g := range layer {
+			g.layer = i
+			layer[name] = g
+		}
+	}
+	return s, nil
+}
+
+// put notes a value, unless it is empty or a preferred one is there.
+func (s source) put(layer map[string]given, value, origin string) {
+	if !s.verbatim {
+		value = strings.TrimSpace(value)
+	}
+	if _, there := layer[s.name]; value == "" || there {
+		return
+	}
+	layer[s.name] = given{value: value, origin: origin}
+}
+
+// get returns the value of the first source that has one.
+func (s settings) get(name string) given {
+	_, g := s.first(name)
+	return g
+}
+
+// first returns the first of several settings that stand for each other: from
+// the first source that has any of them, since a user name given as an argument
+// overrules a user id in the environment.
+func (s settings) first(names ...string) (string, given) {
+	for _, layer := range s.layers {
+		for _, name := range names {
+			if g, ok := layer[name]; ok {
+				return name, g
+			}
+		}
+	}
+	return "", given{}
+}
+
+// method is a way to sign in.
+type method string
+
+const (
+	byPassword              method = "password"
+	byToken                 method = "token"
+	byApplicationCredential method = "application credential"
+)
+
+// authTypes are the names of clouds.yaml and OS_AUTH_TYPE for the methods.
+var authTypes = map[string]method{
+	"password":                byPassword,
+	"v3password":              byPassword,
+	"token":                   byToken,
+	"v3token":                 byToken,
+	"v3applicationcredential": byApplicationCredential,
+}
+
+// credentials are what a sign-in is made with.
+type credentials struct {
+	method method
+	// options holds the identity. It has no scope, and is copied for every use:
+	// gophercloud writes to it.
+	options gophercloud.AuthOptions
+	project project
+	secrets []string
+	who     string // the identity in words
+}
+
+// project is the scope that the configuration asks for; the zero value for none.
+type project struct {
+	id, name, trustID string
+	domain            domain
+	origin            string
+}
+
+func (p project) wanted() bool { return p != project{} }
+
+func (p project) String() string {
+	switch {
+	case p.trustID != "":
+		return fmt.Sprintf("trust %s (%s)", p.trustID, p.origin)
+	case p.id != "":
+		return fmt.Sprintf("project %s (%s)", p.id, p.origin)
+	}
+	return fmt.Sprintf("project %q of %s (%s)", p.name, p.domain, p.origin)
+}
+
+func (p project) scope() *gophercloud.AuthScope {
+	switch {
+	case p.trustID != "":
+		return &gophercloud.AuthScope{TrustID: p.trustID}
+	case p.id != "":
+		return &gophercloud.AuthScope{ProjectID: p.id}
+	}
+	return &gophercloud.AuthScope{ProjectName: p.name, DomainID: p.domain.id, DomainName: p.domain.name}
+}
+
+// domain has an id or a name.
+type domain struct {
+	id, name string
+	origin   string // empty for the one that is taken when none is given
+}
+
+func (d domain) String() string {
+	text := fmt.Sprintf("domain %q", d.id+d.name)
+	if d.origin == "" {
+		text += " (none is given)"
+	}
+	return text
+}
+
+// credentials decides how to sign in and gathers what that needs. Leftovers of
+// another method, such as OS_PASSWORD beside an argument token, are not sent.
+func (s settings) credentials() (credentials, error) {
+	m, layer, err := s.method()
+	if err != nil {
+		return credentials{}, err
+	}
+	c := credentials{method: m}
+	switch m {
+	case byToken:
+		err = s.tokenCredentials(&c)
+	case byApplicationCredential:
+		err = s.applicationCredentials(&c)
+	default:
+		err = s.passwordCredentials(&c)
+	}
+	if err != nil {
+		return credentials{}, err
+	}
+	c.project = s.project(layer, m)
+	return c, nil
+}
+
+// namingMethods are the settings that name a method by being there. Where a
+// source names several and has no auth_type, the first one counts: who sets a
+// token or an application credential beside a password means it.
+var namingMethods = []struct {
+	method method
+	names  []string
+}{
+	{byApplicationCredential, []string{"application_credential_id", "application_credential_name", "application_credential_secret"}},
+	{byToken, []string{"token"}},
+	{byPassword, []string{"password"}},
+}
+
+// method returns how to sign in, and which source says so: the first one that
+// names a method. A user without a password names the methods that need a user,
+// so that a token in the environment does not sign in somebody else.
+func (s settings) method() (method, int, error) {
+	needsUser := false
+	for i, layer := range s.layers {
+		if t, ok := layer["auth_type"]; ok {
+			m, known := authTypes[t.value]
+			if !known {
+				return "", 0, configErrorf("cloud", "%s is %q, which is not supported; sign in with a password, with an application credential, or with a token from elsewhere (token, OS_TOKEN)", t.origin, t.value)
+			}
+			if m != byToken || !needsUser {
+				return m, i, nil
+			}
+		}
+		named, origins := namedMethods(layer, needsUser)
+		if i == 0 && len(named) > 1 {
+			return "", 0, configErrorf(origins[1], "%s and %s are both given, and each signs in by itself; leave one out", origins[0], origins[1])
+		}
+		if len(named) > 0 {
+			return named[0], i, nil
+		}
+		_, name := layer["username"]
+		_, id := layer["user_id"]
+		needsUser = needsUser || name || id
+	}
+	if needsUser {
+		return byPassword, len(s.layers), nil
+	}
+	return "", 0, configErrorf("username", "nothing says who signs in; give username and password, an application credential or a token, or cloud with an entry of clouds.yaml, or set OS_USERNAME and OS_PASSWORD or OS_CLOUD")
+}
+
+// namedMethods returns the methods that a source names, each with the setting that does.
+func namedMethods(layer map[string]given, needsUser bool) (methods []method, origins []string) {
+	for _, candidate := range namingMethods {
+		if candidate.method == byToken && needsUser {
+			continue
+		}
+		_, g := settings{layers: []map[string]given{layer}}.first(candidate.names...)
+		if g.value != "" {
+			methods, origins = append(methods, candidate.method), append(origins, g.origin)
+		}
+	}
+	return methods, origins
+}
+
+func (s settings) tokenCredentials(c *credentials) error {
+	token := s.get("token")
+	if token.value == "" {
+		return configErrorf("token", "the sign-in is by token (%s), and there is none; give token, or set OS_TOKEN", s.get("auth_type").origin)
+	}
+	if strings.ContainsFunc(token.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return configErrorf("token", "%s is no token: it holds characters that a token cannot have", token.origin)
+	}
+	c.options.TokenID = token.value
+	c.secrets = []string{token.value}
+	c.who = fmt.Sprintf("the token (%s)", token.origin)
+	return nil
+}
+
+func (s settings) applicationCredentials(c *credentials) error {
+	field, g := s.first("application_credential_id", "application_credential_name")
+	if field == "" {
+		return configErrorf("application_credential_id", "there is an application credential without id and name; give application_credential_id")
+	}
+	secret := s.get("application_credential_secret")
+	if secret.value == "" {
+		return configErrorf("application_credential_secret", "the application credential (%s) has no secret; give application_credential_secret, or set OS_APPLICATION_CREDENTIAL_SECRET", g.origin)
+	}
+	c.options.ApplicationCredentialSecret = secret.value
+	c.secrets = []string{secret.value}
+	c.who = fmt.Sprintf("the application credential %q (%s)", g.value, g.origin)
+	if field == "application_credential_id" {
+		c.options.ApplicationCredentialID = g.value
+		return nil
+	}
+	c.options.ApplicationCredentialName = g.value
+	user := s.user(c)
+	if user == "" {
+		return configErrorf("application_credential_name", "the application credential %q is given by name, which only its user knows it by; give username or user_id as well, or application_credential_id instead", g.value)
+	}
+	c.who += " of " + user
+	return nil
+}
+
+func (s settings) passwordCredentials(c *credentials) error {
+	password := s.get("password")
+	user := s.user(c)
+	switch {
+	case user == "":
+		return configErrorf("username", "there is a password without a user; give username (with user_domain_name) or user_id, or set OS_USERNAME")
+	case password.value == "":
+		return configErrorf("password", "there is no password for %s; give password, or set OS_PASSWORD", user)
+	}
+	c.options.Password = password.value
+	c.secrets = []string{password.value}
+	c.who = user
+	return nil
+}
+
+// user sets who signs in and returns it in words, or "" when nothing says so.
+func (s settings) user(c *credentials) string {
+	field, g := s.first("user_id", "username")
+	switch field {
+	case "user_id":
+		c.options.UserID = g.value
+		return fmt.Sprintf("the user %s (%s)", g.value, g.origin)
+	case "username":
+		d := s.userDomain()
+		c.options.Username, c.options.DomainID, c.options.DomainName = g.value, d.id, d.name
+		return fmt.Sprintf("the user %q of %s (%s)", g.value, d, g.origin)
+	}
+	return ""
+}
+
+func (s settings) userDomain() domain {
+	if d, ok := s.namedDomain("user_domain_id", "user_domain_name", "domain_id", "domain_name"); ok {
+		return d
+	}
+	return s.defaultDomain()
+}
+
+// projectDomain is the user's domain when none is given, as most clouds have it.
+func (s settings) projectDomain() domain {
+	if d, ok := s.namedDomain("project_domain_id", "project_domain_name", "domain_id", "domain_name"); ok {
+		return d
+	}
+	return s.userDomain()
+}
+
+func (s settings) namedDomain(names ...string) (domain, bool) {
+	field, g := s.first(names...)
+	if strings.HasSuffix(field, "_id") {
+		return domain{id: g.value, origin: g.origin}, true
+	}
+	return domain{name: g.value, origin: g.origin}, field != ""
+}
+
+// defaultDomain is the one that is configured, else that of every Keystone, as
+// openstackclient has it.
+func (s settings) defaultDomain() domain {
+	if g := s.get("default_domain"); g.value != "" {
+		return domain{id: g.value, origin: g.origin}
+	}
+	return domain{id: "default"}
+}
+
+// project returns the scope to ask for. An application credential has its
+// project in itself, so that a project from a lesser source than the credential
+// is a leftover of something else.
+func (s settings) project(methodLayer int, m method) project {
+	field, g := s.first("trust_id", "project_id", "project_name")
+	if field == "" || (m == byApplicationCredential && (g.layer > methodLayer || field == "trust_id")) {
+		return project{}
+	}
+	p := project{origin: g.origin}
+	switch field {
+	case "trust_id":
+		p.trustID = g.value
+	case "project_id":
+		p.id = g.value
+	default:
+		p.name = g.value
+		p.domain = s.projectDomain()
+	}
+	return p
+}

@@ -1,0 +1,198 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/imageops/terraform-provider-imageops/internal/change"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
+)
+
+// failure is the diagnostic for an error of the client, without an attribute.
+func failure(verb, id string, err error) diag.Diagnostic {
+	detail := fmt.Sprintf("Image %s: %s", id, sentence(err))
+	if advice := adviceFor(err); advice != "" {
+		detail += "\n\n" + advice
+	}
+	return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", verb), detail)
+}
+
+// sentence writes an error with a capital and a full stop.
+func sentence(err error) string {
+	text := strings.TrimSpace(err.Error())
+	if text == "" {
+		return "unknown error."
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
+
+// adviceFor says what to do about an answer of the image service.
+func adviceFor(err error) string {
+	var signIn *imageservice.SignInError
+	if errors.As(err, &signIn) {
+		return "" // It says so itself.
+	}
+	if errors.Is(err, context.Canceled) {
+		return "The run was cancelled before anything was sent. Run it again."
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "The time that the timeouts argument allows was over. Run it again, or allow more."
+	}
+	if errors.Is(err, imageservice.ErrNotFound) {
+		return "The image was deleted in between, or cannot be seen with these credentials any more. Run terraform plan to see which."
+	}
+	var api *transport.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	switch api.StatusCode {
+	case http.StatusForbidden:
+		if strings.Contains(api.Message, "own this image") {
+			return "These credentials can see the image, but it belongs to another project. Sign in as a member of the project that owns it."
+		}
+		return "These credentials are not allowed to do this. Ask the operator of the cloud which role it needs, or leave the attribute out."
+	case http.StatusRequestEntityTooLarge:
+		return "The image has as many properties or tags as the operator of this cloud allows, those of others included. Remove some, or ask for a larger quota."
+	case http.StatusConflict:
+		return "The image kept changing while this was applied. Run it again."
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return "The image service is busy. Run it again later; nothing is lost."
+	}
+	if api.StatusCode >= http.StatusInternalServerError {
+		return "The image service failed. Give the request ID to the operator of the cloud, and run it again; nothing is lost."
+	}
+	return ""
+}
+
+// The ways in which Glance names the attribute that it refuses.
+var blames = []struct {
+	pattern *regexp.Regexp
+	pointer func(name string) patch.Pointer
+}{
+	{regexp.MustCompile(`Attribute '(.+?)' (?:is|can be)`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`Property (.+?) (?:does not exist|already present|may not be removed)`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`On instance\['(.+?)'\]`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`for parameter '(.+?)'`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`'(min_ram|min_disk)' value out of range`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`(publicize|communitize)_image`), func(string) patch.Pointer { return "/visibility" }},
+	{regexp.MustCompile(`number of allowed image (tags)`), func(string) patch.Pointer { return attribute.Tags }},
+}
+
+// blamed returns the pointer that the image service names in a refusal.
+func blamed(err error) (patch.Pointer, bool) {
+	var api *transport.APIError
+	if !errors.As(err, &api) {
+		return "", false
+	}
+	for _, b := range blames {
+		if m := b.pattern.FindStringSubmatch(api.Message); m != nil {
+			return b.pointer(m[1]), true
+		}
+	}
+	return "", false
+}
+
+// failure is the diagnostic for an error of a write, on the attribute that the
+// image service names.
+func (w *write) failure(err error) diag.Diagnostic {
+	d := failure(w.verb, w.object.id, err)
+	p, ok := blamed(err)
+	if !ok {
+		return d
+	}
+	if p == attribute.Tags {
+		return diag.WithPath(path.Root(attrTags), d)
+	}
+	if _, owned := w.step.after.want[p]; owned {
+		return diag.WithPath(w.step.after.path(p), d)
+	}
+	return d
+}
+
+// diagnose turns the error of a change into diagnostics, one per attribute where
+// it is about attributes.
+func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
+	var diags diag.Diagnostics
+	diags.Append(keptWarning(w.object.id, result.Kept, w.show)...)
+	var conflict *change.ConflictError
+	var lost *change.LostError
+	switch {
+	case errors.As(err, &conflict):
+		for _, k := range conflict.Conflicts {
+			diags.Append(w.conflict(k, conflict.AfterWrite))
+		}
+	case errors.As(err, &lost):
+		for _, o := range lost.Lost {
+			diags.AddAttributeError(w.step.after.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb),
+				fmt.Sprintf("Image %s: the image service acknowledged %s = %s %d times and does not hold it: %s. "+
+					"Either another writer keeps storing an older version of the image, or the service swallows this name. What else was written is in state. "+
+					"Run it again when nobody else writes, or use another name.",
+					w.object.id, o.Path, w.show(o.Path, o.New), lost.Tries, "it is "+w.show(o.Path, o.Old)+" now"))
+		}
+	default:
+		diags.Append(w.failure(err))
+	}
+	return diags
+}
+
+// conflict is the diagnostic for one value that somebody else wrote.
+func (w *write) conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
+	when, sent := "when this was planned", "Nothing was sent."
+	if afterWrite {
+		when, sent = "after it had been written", "The other attributes were written."
+	}
+	return diag.NewAttributeErrorDiagnostic(w.step.after.path(k.Path), "Image metadata was changed by somebody else",
+		fmt.Sprintf("Image %s: %s was %s %s, it is %s now, and this configuration wants %s. %s\n\n"+
+			"Run terraform plan to see the difference as it is now and apply that, or set on_conflict = %q to write over what others write in between.",
+			w.object.id, k.Path, w.show(k.Path, k.Expected), when, w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), sent, conflictOverwrite))
+}
+
+// cancelled is the warning for a run that was interrupted after a write.
+func (w *write) cancelled(result *change.Result) diag.Diagnostic {
+	what := "The last write may have taken effect; it could not be read again in time."
+	if result.Document != nil {
+		what = "What took effect of it was read again and is in state."
+	}
+	return diag.NewWarningDiagnostic("Image metadata was not written completely",
+		fmt.Sprintf("The run was cancelled while image %s was being written. %s The next plan shows what is missing.", w.object.id, what))
+}
+
+// secrets returns the sensitive texts that an answer of the server may repeat.
+func (w *write) secrets() []string {
+	secrets := append(secretsOf(&w.step.after, w.step.record), secretsOf(&w.step.before, w.step.record)...)
+	slices.Sort(secrets)
+	return slices.Compact(secrets)
+}
+
+// secretsOf returns the values of the sensitive pointers, wanted and found.
+func secretsOf(owns *owned, record patch.Patch) []string {
+	var secrets []string
+	add := func(value patch.Value) {
+		if s, ok := value.AsString(); ok && s != "" {
+			secrets = append(secrets, s)
+		}
+	}
+	for p := range owns.sensitive {
+		add(owns.want[p])
+		if entry, ok := record.Find(p); ok {
+			add(entry.Old)
+			add(entry.New)
+		}
+	}
+	return secrets
+}

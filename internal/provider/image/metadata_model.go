@@ -1,0 +1,307 @@
+package image
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+)
+
+// The names of the attributes that are no rows of the attribute table.
+const (
+	attrImageID          = "image_id"
+	attrTags             = "tags"
+	attrTagsExclusive    = "tags_exclusive"
+	attrProperties       = "properties"
+	attrSensitive        = "sensitive_properties"
+	attrOnDestroy        = "on_destroy"
+	attrOnConflict       = "on_conflict"
+	attrTimeouts         = "timeouts"
+	attrPlannedPatch     = "planned_patch"
+	attrPlannedChanges   = "planned_changes"
+	attrRestorePatch     = "restore_patch"
+	attrSensitiveRestore = "sensitive_restore_patch"
+)
+
+// The values of on_destroy and on_conflict.
+const (
+	destroyRestore    = "restore"
+	destroyRemove     = "remove"
+	destroyKeep       = "keep"
+	conflictFail      = "fail"
+	conflictOverwrite = "overwrite"
+)
+
+// values are the attributes of a resource by name. They are read from and
+// written to Terraform's own values directly: the attribute table decides what
+// each means, and a plan of thousands of resources pays for no reflection.
+type values map[string]tftypes.Value
+
+func valuesOf(raw tftypes.Value) (values, error) {
+	var v values
+	if err := raw.As((*map[string]tftypes.Value)(&v)); err != nil {
+		return nil, fmt.Errorf("the resource does not decode: %w", err)
+	}
+	return v, nil
+}
+
+// text returns a string attribute, "" when it is null or unknown.
+func (v values) text(name string) string {
+	var s string
+	if value := v[name]; value.IsKnown() && !value.IsNull() {
+		_ = value.As(&s)
+	}
+	return s
+}
+
+func (v values) setText(name, s string) { v[name] = tftypes.NewValue(tftypes.String, s) }
+
+// object makes the Terraform value of the type that raw has.
+func (v values) object(like tftypes.Value) tftypes.Value {
+	return tftypes.NewValue(like.Type(), map[string]tftypes.Value(v))
+}
+
+// owned is the part of an image that a configuration or a state names.
+type owned struct {
+	imageID   string
+	idKnown   bool
+	want      patch.Want
+	sensitive map[patch.Pointer]bool
+	typed     map[patch.Pointer]string // pointers of attributes of the table
+	exclusive bool
+	unknown   bool // some value is not known yet
+}
+
+// owns reads what a configuration, plan or state owns.
+func (v values) owns() owned {
+	o := owned{want: patch.Want{}, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]string{}}
+	if id := v[attrImageID]; id.IsKnown() {
+		o.idKnown, o.imageID = true, v.text(attrImageID)
+	}
+	for i := range attribute.Table {
+		a := &attribute.Table[i]
+		value := v[a.Name]
+		if value.IsNull() {
+			continue
+		}
+		if !value.IsKnown() {
+			o.unknown = true
+			continue
+		}
+		o.want[a.Pointer()] = toWire(a, value)
+		o.typed[a.Pointer()] = a.Name
+	}
+	for _, tag := range o.elements(v[attrTags]) {
+		o.want[attribute.Tags.Member(tag)] = patch.StringValue(tag)
+	}
+	o.properties(v[attrProperties], nil)
+	o.properties(v[attrSensitive], o.sensitive)
+	if e := v[attrTagsExclusive]; !e.IsKnown() {
+		o.unknown = true
+	} else if !e.IsNull() {
+		_ = e.As(&o.exclusive)
+	}
+	return o
+}
+
+// elements returns the known strings of a set.
+func (o *owned) elements(set tftypes.Value) []string {
+	if set.IsNull() {
+		return nil
+	}
+	var members []tftypes.Value
+	if !set.IsKnown() || set.As(&members) != nil {
+		o.unknown = true
+		return nil
+	}
+	texts := make([]string, 0, len(members))
+	for _, m := range members {
+		var s string
+		if !m.IsKnown() {
+			o.unknown = true
+			continue
+		}
+		if !m.IsNull() && m.As(&s) == nil {
+			texts = append(texts, s)
+		}
+	}
+	return texts
+}
+
+// properties reads a map of properties; a null element is a key that must not exist.
+func (o *owned) properties(m tftypes.Value, sensitive map[patch.Pointer]bool) {
+	if m.IsNull() {
+		return
+	}
+	var elements map[string]tftypes.Value
+	if !m.IsKnown() || m.As(&elements) != nil {
+		o.unknown = true
+		return
+	}
+	for key, value := range elements {
+		p := patch.NewPointer(key)
+		if sensitive != nil {
+			sensitive[p] = true
+		}
+		if !value.IsKnown() {
+			o.unknown = true
+			continue
+		}
+		if value.IsNull() {
+			o.want[p] = patch.Absent
+			continue
+		}
+		var s string
+		_ = value.As(&s)
+		o.want[p] = patch.StringValue(s)
+	}
+}
+
+// nothing says that no attribute of an image is named.
+func (o *owned) nothing() bool { return len(o.want) == 0 && !o.exclusive && !o.unknown }
+
+// sets returns the sets that are owned whole.
+func (o *owned) sets() []patch.Pointer {
+	if o.exclusive {
+		return []patch.Pointer{attribute.Tags}
+	}
+	return nil
+}
+
+// wanted returns what every owned pointer of a document is to hold: for a set
+// that is owned whole, its other members are wanted absent.
+func (o *owned) wanted(d patch.Document) patch.Want {
+	want := o.want
+	for _, root := range o.sets() {
+		want = want.Close(d, root)
+	}
+	return want
+}
+
+// path returns where a pointer stands in the configuration.
+func (o *owned) path(p patch.Pointer) path.Path {
+	if name, ok := o.typed[p]; ok {
+		return path.Root(name)
+	}
+	if _, ok := p.MemberOf(attribute.Tags); ok {
+		return path.Root(attrTags)
+	}
+	key, _ := p.Key()
+	if o.sensitive[p] {
+		return path.Root(attrSensitive).AtMapKey(key)
+	}
+	return path.Root(attrProperties).AtMapKey(key)
+}
+
+// refresh puts what a document holds for the owned pointers into the values.
+// The record names tags that are owned although a document lacked them once.
+func (v values) refresh(o owned, record patch.Patch, d patch.Document) {
+	for i := range attribute.Table {
+		a := &attribute.Table[i]
+		p := a.Pointer()
+		_, named := o.typed[p]
+		_, recorded := record.Find(p)
+		_, property := o.want[p]
+		if named || (recorded && !property) {
+			v[a.Name] = fromWire(a, d[p])
+		}
+	}
+	if set := v[attrTags]; !set.IsNull() {
+		v[attrTags] = stringSet(o.tagsIn(record, d))
+	}
+	for _, name := range []string{attrProperties, attrSensitive} {
+		var elements map[string]tftypes.Value
+		if v[name].IsNull() || v[name].As(&elements) != nil {
+			continue
+		}
+		now := make(map[string]tftypes.Value, len(elements))
+		for key := range elements {
+			now[key] = textOrNull(d[patch.NewPointer(key)])
+		}
+		v[name] = tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, now)
+	}
+}
+
+// tagsIn returns the owned tags that a document has.
+func (o *owned) tagsIn(record patch.Patch, d patch.Document) []string {
+	members := d.Members(attribute.Tags)
+	if o.exclusive {
+		return members
+	}
+	return slices.DeleteFunc(members, func(tag string) bool {
+		p := attribute.Tags.Member(tag)
+		_, named := o.want[p]
+		_, recorded := record.Find(p)
+		return !named && !recorded
+	})
+}
+
+// toWire converts a known, non-null value of an attribute of the table.
+func toWire(a *attribute.Attribute, value tftypes.Value) patch.Value {
+	switch a.Kind {
+	case attribute.Boolean:
+		var b bool
+		_ = value.As(&b)
+		return a.FromBool(b)
+	case attribute.Integer:
+		n := new(big.Float)
+		_ = value.As(n)
+		i, _ := n.Int64()
+		return a.FromInt(i)
+	default:
+		var s string
+		_ = value.As(&s)
+		return patch.StringValue(s)
+	}
+}
+
+// fromWire converts what an image holds, null when it holds nothing that the
+// attribute can say.
+func fromWire(a *attribute.Attribute, value patch.Value) tftypes.Value {
+	switch a.Kind {
+	case attribute.Boolean:
+		if b, ok := a.AsBool(value); ok {
+			return tftypes.NewValue(tftypes.Bool, b)
+		}
+		return tftypes.NewValue(tftypes.Bool, nil)
+	case attribute.Integer:
+		if n, ok := a.AsInt(value); ok {
+			return tftypes.NewValue(tftypes.Number, n)
+		}
+		return tftypes.NewValue(tftypes.Number, nil)
+	default:
+		return textOrNull(value)
+	}
+}
+
+func textOrNull(value patch.Value) tftypes.Value {
+	if s, ok := value.AsString(); ok {
+		return tftypes.NewValue(tftypes.String, s)
+	}
+	return tftypes.NewValue(tftypes.String, nil)
+}
+
+func stringSet(members []string) tftypes.Value {
+	elements := make([]tftypes.Value, len(members))
+	for i, m := range members {
+		elements[i] = tftypes.NewValue(tftypes.String, m)
+	}
+	return tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, elements)
+}
+
+func stringList(lines []string) tftypes.Value {
+	elements := make([]tftypes.Value, len(lines))
+	for i, l := range lines {
+		elements[i] = tftypes.NewValue(tftypes.String, l)
+	}
+	return tftypes.NewValue(tftypes.List{ElementType: tftypes.String}, elements)
+}
+
+// clone returns a copy whose attributes can be set without changing v.
+func (v values) clone() values { return maps.Clone(v) }

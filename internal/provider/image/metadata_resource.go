@@ -1,0 +1,397 @@
+// Package image holds the resources and data sources of the image service.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/imageops/terraform-provider-imageops/internal/change"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
+)
+
+var (
+	_ resource.Resource                   = (*metadataResource)(nil)
+	_ resource.ResourceWithConfigure      = (*metadataResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*metadataResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*metadataResource)(nil)
+	_ resource.ResourceWithIdentity       = (*metadataResource)(nil)
+	_ resource.ResourceWithImportState    = (*metadataResource)(nil)
+)
+
+// metadataResource is imageops_image_metadata.
+type metadataResource struct {
+	clients *plan.Clients
+}
+
+// NewMetadataResource returns the resource imageops_image_metadata.
+func NewMetadataResource() resource.Resource { return &metadataResource{} }
+
+func (r *metadataResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_image_metadata"
+	resp.ResourceBehavior.MutableIdentity = true // It follows image_id.
+}
+
+func (r *metadataResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	if req.ProviderData == nil {
+		return
+	}
+	clients, ok := req.ProviderData.(*plan.Clients)
+	if !ok {
+		resp.Diagnostics.AddError("Unable to configure image metadata", fmt.Sprintf("The provider gave %T. This is a defect of the provider; please report it.", req.ProviderData))
+		return
+	}
+	r.clients = clients
+}
+
+// metadataIdentity is the identity of the resource.
+type metadataIdentity struct {
+	ImageID types.String `tfsdk:"image_id"`
+}
+
+func setIdentity(ctx context.Context, identity *tfsdk.ResourceIdentity, id string) diag.Diagnostics {
+	if identity == nil {
+		return nil
+	}
+	return identity.Set(ctx, metadataIdentity{ImageID: types.StringValue(id)})
+}
+
+// object is one image through the eyes of one call.
+type object struct {
+	id      string
+	key     change.Key
+	place   plan.Place
+	roles   []string
+	service *imageservice.Client
+	memory  *change.Memory
+}
+
+// open signs in, when nobody has yet, and finds out where the image would be.
+func (r *metadataResource) open(ctx context.Context, verb, id string) (*object, diag.Diagnostics) {
+	service, diags := r.clients.ImageService()
+	if diags.HasError() {
+		return nil, diags
+	}
+	endpoint, err := service.EndpointKey(ctx)
+	if err != nil {
+		return nil, diag.Diagnostics{failure(verb, id, err)}
+	}
+	place, err := service.Place(ctx)
+	if err != nil {
+		return nil, diag.Diagnostics{failure(verb, id, err)}
+	}
+	return &object{
+		id: id, key: change.Key{Endpoint: endpoint, ID: id}, service: service, memory: r.clients.Memory,
+		roles: place.Roles,
+		place: plan.Place{Region: place.Region, ProjectID: place.ProjectID, ProjectName: place.ProjectName},
+	}, nil
+}
+
+func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.clients == nil {
+		return
+	}
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(r.clients.MarkDestroy(ctx, resp.Private)...)
+		return
+	}
+	resp.Diagnostics.Append(plan.ClearDestroy(ctx, req.Private, resp.Private)...)
+	create := req.State.Raw.IsNull()
+	private := plan.Load(ctx, req.Private)
+	unchanged := !create && req.Plan.Raw.Equal(req.State.Raw)
+	if unchanged && !private.Review {
+		return
+	}
+	if len(r.clients.Unknown()) > 0 {
+		return // Everything computed is unknown already.
+	}
+	planned, err := valuesOf(req.Plan.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to plan image metadata", err.Error())
+		return
+	}
+	step, diags := stepOf(planned, req.State.Raw)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() || !step.after.idKnown {
+		return
+	}
+	have, diags := r.seen(ctx, step, private)
+	resp.Diagnostics.Append(diags...)
+	if have == nil {
+		return
+	}
+	if step.after.unknown {
+		return
+	}
+	resp.Diagnostics.Append(quotaWarnings(step, have)...)
+	planned, diags = step.plan(planned, have)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() {
+		return
+	}
+	if unchanged {
+		// Nothing but the record can be out of date: a value that another
+		// writer, or an apply that died, left as it is configured now.
+		var state values
+		if state, err = valuesOf(req.State.Raw); err != nil || (state.text(attrRestorePatch) == planned.text(attrRestorePatch) &&
+			state.text(attrSensitiveRestore) == planned.text(attrSensitiveRestore)) {
+			return
+		}
+	}
+	resp.Plan.Raw = planned.object(req.Plan.Raw)
+}
+
+// seen returns the document that a change is planned against: the one that the
+// state was read from, or for an image that has no state yet, and for one whose
+// private state was lost, the one that this process read first.
+func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Private) (patch.Document, diag.Diagnostics) {
+	if !step.fresh && private.Document != nil {
+		return private.Document, nil
+	}
+	o, diags := r.open(ctx, "plan", step.after.imageID)
+	if diags.HasError() {
+		return nil, diags
+	}
+	if have := o.memory.Known(o.key); have != nil {
+		return have, nil
+	}
+	image, err := o.service.Image(ctx, o.id)
+	if errors.Is(err, imageservice.ErrNotFound) {
+		return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image not found",
+			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region. "+
+				"Check the ID, and that the provider signs in where the image is.\n\n%s", o.id, o.place, sentence(err)))}
+	}
+	if err != nil {
+		return nil, diag.Diagnostics{failure("plan", o.id, err)}
+	}
+	return o.memory.First(o.key, image.Document()), nil
+}
+
+func (r *metadataResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	planned, err := valuesOf(req.Plan.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to create image metadata", err.Error())
+		return
+	}
+	step, diags := stepOf(planned, tftypes.Value{})
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel, diags := withTimeout(ctx, req.Plan, timeoutCreate)
+	defer cancel()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	o, diags := r.open(ctx, "create", step.after.imageID)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() {
+		return
+	}
+	w := r.newWrite(o, step, "create", plan.Private{Instance: plan.NewInstance()})
+	after := w.run(ctx, planned)
+	resp.Diagnostics.Append(after.diags...)
+	if after.state == nil {
+		return
+	}
+	resp.State.Raw = after.state.object(req.Plan.Raw)
+	resp.Diagnostics.Append(after.private.Save(ctx, resp.Private, plan.Private{})...)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, o.id)...)
+}
+
+func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	state, err := valuesOf(req.State.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to read image metadata", err.Error())
+		return
+	}
+	id := state.text(attrImageID)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, id)...)
+	if unknown := r.clients.Unknown(); len(unknown) > 0 {
+		resp.Diagnostics.AddWarning("Image metadata was not read",
+			fmt.Sprintf("%s, so image %s is planned as it was in state.", r.clients.UnknownText(), id))
+		return
+	}
+	owns := state.owns()
+	record, err := state.record(&owns)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to read image metadata", sentence(err))
+		return
+	}
+	before := plan.Load(ctx, req.Private)
+	o, diags := r.open(ctx, "read", id)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() {
+		return
+	}
+	image, err := o.service.Image(ctx, id)
+	if errors.Is(err, imageservice.ErrNotFound) {
+		if elsewhere := o.elsewhere("read", before.Place); elsewhere != nil {
+			resp.Diagnostics.Append(elsewhere)
+			return
+		}
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		resp.Diagnostics.Append(failure("read", id, err))
+		return
+	}
+	d := image.Document()
+	o.memory.First(o.key, d)
+	if len(patch.Diff(d, owns.wanted(d), attribute.Equal)) > 0 || returned(&owns, record, d) {
+		state.refresh(owns, record, d)
+		state.setText(attrPlannedPatch, "[]")
+		state[attrPlannedChanges] = stringList(nil)
+		resp.State.Raw = state.object(req.State.Raw)
+	}
+	after := plan.Private{Document: d, Place: &o.place, Instance: before.Instance, Review: stale(record, d)}
+	if after.Instance == "" {
+		after.Instance = plan.NewInstance()
+	}
+	resp.Diagnostics.Append(after.Save(ctx, resp.Private, before)...)
+}
+
+// returned says whether a document has something that the record names and the
+// state lacks: it was away at the last read and came back.
+func returned(owns *owned, record patch.Patch, d patch.Document) bool {
+	for _, entry := range record {
+		if _, named := owns.want[entry.Path]; named || entry.Old == patch.Absent || d[entry.Path] == patch.Absent {
+			continue
+		}
+		key, _ := entry.Path.Key()
+		if _, tag := entry.Path.MemberOf(attribute.Tags); tag || attribute.ByKey(key) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *metadataResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	planned, err := valuesOf(req.Plan.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to update image metadata", err.Error())
+		return
+	}
+	step, diags := stepOf(planned, req.State.Raw)
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel, diags := withTimeout(ctx, req.Plan, timeoutUpdate)
+	defer cancel()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	before := plan.Load(ctx, req.Private)
+	if before.Instance == "" {
+		before.Instance = plan.NewInstance()
+	}
+	if step.silent() {
+		resp.State.Raw = planned.object(req.Plan.Raw)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, step.after.imageID)...)
+		return
+	}
+	o, diags := r.open(ctx, "update", step.after.imageID)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() {
+		return
+	}
+	w := r.newWrite(o, step, "update", before)
+	after := w.run(ctx, planned)
+	resp.Diagnostics.Append(after.diags...)
+	if after.state == nil {
+		return
+	}
+	resp.State.Raw = after.state.object(req.Plan.Raw)
+	resp.Diagnostics.Append(after.private.Save(ctx, resp.Private, before)...)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, after.state.text(attrImageID))...)
+}
+
+func (r *metadataResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	state, err := valuesOf(req.State.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to delete image metadata", err.Error())
+		return
+	}
+	ctx, cancel, diags := withTimeout(ctx, req.State, timeoutDelete)
+	defer cancel()
+	owns := state.owns()
+	record, err := state.record(&owns)
+	if err != nil {
+		diags.AddError("Unable to delete image metadata", sentence(err))
+	}
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id := owns.imageID
+	destruction := r.clients.Destruction(ctx, req.Private)
+	if destruction == plan.Deposed {
+		if len(record) > 0 {
+			resp.Diagnostics.AddWarning("Image metadata was not restored",
+				fmt.Sprintf("This resource was replaced by one that was created before it was destroyed, so nothing was put back on image %s. "+
+					"What the replaced resource had found there is known to nobody now. If it is needed, here is the patch that would have restored it:\n\n%s",
+					id, restoreText(record, &owns)))
+		}
+		return
+	}
+	rule := state.text(attrOnDestroy)
+	if destruction == plan.Planned && !restoresAny(rule, record) {
+		resp.Diagnostics.Append(unrestorable(rule, id, record, &owns)...)
+		return
+	}
+	o, diags := r.open(ctx, "delete", id)
+	resp.Diagnostics.Append(diags...)
+	if diags.HasError() {
+		return
+	}
+	if destruction == plan.Replaced {
+		if len(record) == 0 {
+			return
+		}
+		o.memory.HandOver(o.key, change.Handover{Record: record, Sensitive: owns.sensitive})
+		resp.Diagnostics.AddWarning("Image metadata was handed over",
+			fmt.Sprintf("This resource is being replaced, so nothing was put back on image %s: its replacement takes over what this one had found. "+
+				"If the replacement fails before it starts, this is the patch that restores it:\n\n%s", id, restoreText(record, &owns)))
+		return
+	}
+	private := plan.Load(ctx, req.Private)
+	resp.Diagnostics.Append(r.restore(ctx, o, rule, record, &owns, private)...)
+}
+
+// elsewhere returns the error for an image that is not found from another place
+// than it was found from before; nil if the place is the same.
+func (o *object) elsewhere(verb string, before *plan.Place) diag.Diagnostic {
+	if before != nil && before.Same(o.place) {
+		return nil
+	}
+	from := "it is not recorded where it was managed from before"
+	if before != nil {
+		from = "it was managed from " + before.String()
+	}
+	return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", verb),
+		fmt.Sprintf("Image %s is not visible from %s; %s. So this does not mean that the image is gone, and the state is left as it is. "+
+			"Sign in as before, or, if the image was really deleted or is no longer to be managed, run terraform state rm.", o.id, o.place, from))
+}
+
+// restoreText writes a record for people, without sensitive values.
+func restoreText(record patch.Patch, owns *owned) string {
+	plain, hidden := split(record, func(p patch.Pointer) bool { return owns.sensitive[p] })
+	text := patch.EncodeRestore(plain)
+	if len(hidden) > 0 {
+		keys := make([]string, len(hidden))
+		for i, entry := range hidden {
+			keys[i] = string(entry.Path)
+		}
+		text += fmt.Sprintf("\n\nand the former values of the sensitive %s.", strings.Join(keys, ", "))
+	}
+	return text
+}

@@ -1,0 +1,167 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
+)
+
+// step is one planned change of the resource, of its state as well as of the image.
+type step struct {
+	ownership
+	prior     values // the state before; nil for a create
+	fresh     bool   // a create, or another image: nothing of the state is about this image
+	overwrite bool
+}
+
+// stepOf reads a planned change. The prior state is the zero Value for a create.
+func stepOf(planned values, prior tftypes.Value) (*step, diag.Diagnostics) {
+	s := &step{fresh: true, overwrite: planned.text(attrOnConflict) == conflictOverwrite}
+	s.after = planned.owns()
+	s.kept = planned.text(attrOnDestroy)
+	if prior.IsNull() {
+		return s, nil
+	}
+	var diags diag.Diagnostics
+	var err error
+	if s.prior, err = valuesOf(prior); err != nil {
+		diags.AddError("Unable to plan image metadata", err.Error())
+		return nil, diags
+	}
+	if !s.after.idKnown || s.prior.text(attrImageID) != s.after.imageID {
+		return s, nil
+	}
+	s.fresh = false
+	s.before = s.prior.owns()
+	if s.record, err = s.prior.record(&s.before); err != nil {
+		diags.AddError("Unable to plan image metadata", sentence(err))
+		return nil, diags
+	}
+	return s, nil
+}
+
+// silent says that the image is not concerned: only settings, or the record, change.
+func (s *step) silent() bool {
+	return !s.fresh && s.before.exclusive == s.after.exclusive && maps.Equal(s.before.want, s.after.want) && maps.Equal(s.before.typed, s.after.typed)
+}
+
+// sensitive says whether the value of a pointer is shown nowhere.
+func (s *step) sensitive(p patch.Pointer) bool {
+	return s.before.sensitive[p] || s.after.sensitive[p]
+}
+
+// difference returns what an apply does to a document.
+func (s *step) difference(have patch.Document) plan.Difference {
+	operations, left := s.released()
+	release := operations.Rebase(have, attribute.Equal)
+	for _, k := range operations.Check(have, attribute.Equal) {
+		release = release.Without(func(p patch.Pointer) bool { return p == k.Path })
+		left = append(left, k.Path)
+	}
+	return plan.Difference{
+		Patch: patch.Diff(have, s.after.wanted(have), attribute.Equal).Merge(release),
+		On:    have, Sets: []patch.Pointer{attribute.Tags}, Left: left, Sensitive: s.sensitive,
+	}
+}
+
+// plan fills the computed attributes of a plan.
+func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	planned = planned.clone()
+	if s.fresh && s.overwrite {
+		// What is sent follows from a document that apply will see.
+		planned.unknown(attrPlannedPatch, attrPlannedChanges, attrRestorePatch, attrSensitiveRestore)
+		return planned, nil
+	}
+	d := s.difference(have)
+	text, err := d.PlannedPatch()
+	if err != nil {
+		diags.AddError("Unable to plan image metadata", err.Error())
+		return nil, diags
+	}
+	planned.setText(attrPlannedPatch, text)
+	planned[attrPlannedChanges] = stringList(d.PlannedChanges())
+	joining := s.joins(have)
+	planned.setRecord(s.next(nil, have), s.after.isSensitive)
+	plainJoins, hiddenJoins := s.fresh, s.fresh && len(s.after.sensitive) > 0
+	plainJoins = plainJoins || (s.after.exclusive && !s.before.exclusive)
+	for _, p := range joining {
+		plainJoins = plainJoins || !s.after.sensitive[p]
+		hiddenJoins = hiddenJoins || s.after.sensitive[p]
+	}
+	if plainJoins {
+		planned.unknown(attrRestorePatch)
+	}
+	if hiddenJoins {
+		planned.unknown(attrSensitiveRestore)
+	}
+	return planned, nil
+}
+
+func (o *owned) isSensitive(p patch.Pointer) bool { return o.sensitive[p] }
+
+// unknown makes attributes known only after apply.
+func (v values) unknown(names ...string) {
+	for _, name := range names {
+		v[name] = tftypes.NewValue(v[name].Type(), tftypes.UnknownValue)
+	}
+}
+
+// quotaWarnings warns of the quotas that the image would go over with what this
+// plan adds. Operators set them, so only the server can refuse.
+func quotaWarnings(s *step, have patch.Document) diag.Diagnostics {
+	var diags diag.Diagnostics
+	d := s.difference(have)
+	after := d.Patch.Apply(have)
+	if n := attribute.Properties(after); n > attribute.DefaultPropertyQuota && n > attribute.Properties(have) {
+		diags.AddAttributeWarning(path.Root(attrProperties), "Image may get more properties than the image service allows",
+			fmt.Sprintf("Image %s would have %d custom properties with those that others have put on it; the usual quota is %d. "+
+				"If the operator of this cloud has not raised it, the apply will be refused and nothing written.", s.after.imageID, n, attribute.DefaultPropertyQuota))
+	}
+	before, tags := len(have.Members(attribute.Tags)), len(after.Members(attribute.Tags))
+	if tags > attribute.DefaultTagQuota && tags > before {
+		diags.AddAttributeWarning(path.Root(attrTags), "Image may get more tags than the image service allows",
+			fmt.Sprintf("Image %s would have %d tags with those that others have put on it; the usual quota is %d. "+
+				"If the operator of this cloud has not raised it, the apply will be refused.", s.after.imageID, tags, attribute.DefaultTagQuota))
+	}
+	return diags
+}
+
+// timeoutKind is one member of the timeouts attribute.
+type timeoutKind func(timeouts.Value, context.Context, time.Duration) (time.Duration, diag.Diagnostics)
+
+var (
+	timeoutCreate timeoutKind = timeouts.Value.Create
+	timeoutUpdate timeoutKind = timeouts.Value.Update
+	timeoutDelete timeoutKind = timeouts.Value.Delete
+)
+
+// defaultTimeout bounds an operation whose timeout is not configured.
+const defaultTimeout = 10 * time.Minute
+
+// attributeGetter is a plan or a state.
+type attributeGetter interface {
+	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
+}
+
+func withTimeout(ctx context.Context, from attributeGetter, kind timeoutKind) (context.Context, context.CancelFunc, diag.Diagnostics) {
+	var configured timeouts.Value
+	diags := from.GetAttribute(ctx, path.Root(attrTimeouts), &configured)
+	if diags.HasError() {
+		return ctx, func() {}, diags
+	}
+	timeout, more := kind(configured, ctx, defaultTimeout)
+	diags.Append(more...)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	return bounded, cancel, diags
+}

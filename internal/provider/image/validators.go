@@ -1,0 +1,159 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+)
+
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+
+// notUUID says what is wrong with an image id and where to find one.
+func notUUID(id string) string {
+	return fmt.Sprintf("%q is not the ID of an image. An ID is a UUID such as 33ad552d-1149-471c-8190-ff6776174a00; "+
+		"`openstack image list` shows them. A name does not work here: names need not be unique.", id)
+}
+
+// uuidValidator accepts the id of an image.
+type uuidValidator struct{}
+
+func (uuidValidator) Description(context.Context) string { return "must be the UUID of an image" }
+func (v uuidValidator) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (uuidValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if id := req.ConfigValue.ValueString(); !uuidPattern.MatchString(id) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid image ID", notUUID(id))
+	}
+}
+
+// textValidator accepts what the image service can store in a core attribute.
+type textValidator struct{ most int }
+
+func (v textValidator) Description(context.Context) string {
+	return fmt.Sprintf("must have at most %d characters, none of four bytes", v.most)
+}
+func (v textValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v textValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	s := req.ConfigValue.ValueString()
+	if n := utf8.RuneCountInString(s); n > v.most {
+		resp.Diagnostics.AddAttributeError(req.Path, "Value too long", fmt.Sprintf("The value has %d characters; the image service keeps at most %d.", n, v.most))
+		return
+	}
+	if err := attribute.CheckText(s); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", err.Error()+".")
+	}
+}
+
+// tagsValidator accepts what can be a tag.
+type tagsValidator struct{}
+
+func (tagsValidator) Description(context.Context) string {
+	return "each tag must have at most 255 characters, none of four bytes"
+}
+func (v tagsValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (tagsValidator) ValidateSet(_ context.Context, req validator.SetRequest, resp *validator.SetResponse) {
+	for _, element := range req.ConfigValue.Elements() {
+		tag, ok := element.(types.String)
+		if !ok || tag.IsUnknown() {
+			continue
+		}
+		if tag.IsNull() {
+			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", "A tag cannot be null. Leave the element out; a tag that is not named is left alone.")
+			continue
+		}
+		if err := attribute.CheckTag(tag.ValueString()); err != nil {
+			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", "The tag "+err.Error()+".")
+		}
+	}
+}
+
+// propertiesValidator accepts keys that the image service lets anybody write,
+// and values that it can store.
+type propertiesValidator struct{}
+
+func (propertiesValidator) Description(context.Context) string {
+	return "each key must be a name that the image service lets users write"
+}
+func (v propertiesValidator) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
+	for key, element := range req.ConfigValue.Elements() {
+		at := req.Path.AtMapKey(key)
+		if err := attribute.CheckProperty(key); err != nil {
+			resp.Diagnostics.AddAttributeError(at, "Invalid property name", "The property "+err.Error()+".")
+			continue
+		}
+		value, ok := element.(types.String)
+		if !ok || value.IsNull() || value.IsUnknown() {
+			continue
+		}
+		if err := attribute.CheckText(value.ValueString()); err != nil {
+			detail := fmt.Sprintf("The value of %q: %s.", key, err)
+			if at.ParentPath().Equal(path.Root(attrSensitive)) {
+				detail = fmt.Sprintf("The value of %q has a character that the image service cannot store: one of four bytes in UTF-8, or none at all.", key)
+			}
+			resp.Diagnostics.AddAttributeError(at, "Invalid property value", detail)
+		}
+	}
+}
+
+// ValidateConfig checks what concerns several attributes at once.
+func (r *metadataResource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	v, err := valuesOf(req.Config.Raw)
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to validate image metadata", err.Error())
+		return
+	}
+	o := v.owns()
+	if o.exclusive && v[attrTags].IsNull() {
+		resp.Diagnostics.AddAttributeError(path.Root(attrTagsExclusive), "Missing tags",
+			"tags_exclusive = true makes tags the whole set, so tags must be given; tags = [] means that the image has none.")
+		return
+	}
+	if o.nothing() {
+		resp.Diagnostics.AddError("Nothing to manage",
+			"This resource names no attribute of the image, so it would own nothing. Name at least one: name, tags, visibility, protected, hidden, min_disk, min_ram, "+
+				"hw_firmware_type, hw_vif_multiqueue_enabled, properties or sensitive_properties.")
+	}
+	var plain, hidden owned
+	plain.want, hidden.want = patch.Want{}, patch.Want{}
+	plain.properties(v[attrProperties], nil)
+	hidden.properties(v[attrSensitive], map[patch.Pointer]bool{})
+	for p := range hidden.want {
+		if _, twice := plain.want[p]; twice {
+			key, _ := p.Key()
+			resp.Diagnostics.AddAttributeError(path.Root(attrSensitive).AtMapKey(key), "Property named twice",
+				fmt.Sprintf("%q stands both in properties and in sensitive_properties. Keep one of them.", key))
+		}
+	}
+	for p, name := range o.typed {
+		key, _ := p.Key()
+		for container, props := range map[string]patch.Want{attrProperties: plain.want, attrSensitive: hidden.want} {
+			if _, twice := props[p]; twice && attribute.CheckProperty(key) == nil {
+				resp.Diagnostics.AddAttributeError(path.Root(container).AtMapKey(key), "Property named twice",
+					fmt.Sprintf("%q stands both in %s and in the argument %s, which write the same key. Keep one of them.", key, container, name))
+			}
+		}
+	}
+}
