@@ -16,10 +16,16 @@ variable "image_id" {
   type        = string
 }
 
+variable "min_ram" {
+  description = "Least memory that the image boots with, in MB."
+  type        = number
+  default     = 4096
+}
+
 resource "imageops_image_metadata" "golden" {
   image_id         = var.image_id
   hw_firmware_type = "uefi"
-  min_ram          = 4096
+  min_ram          = var.min_ram
   tags             = ["golden"]
 
   properties = {

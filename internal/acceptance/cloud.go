@@ -126,6 +126,29 @@ func (c *Cloud) Environment(user, region string) map[string]string {
 	}
 }
 
+// WriteCloudsYAML writes a clouds.yaml with an entry for every user, and the
+// entry "broken", which cannot work.
+func (c *Cloud) WriteCloudsYAML(path string) error {
+	var text strings.Builder
+	text.WriteString("clouds:\n")
+	for _, name := range []string{UserDemo, UserOther, UserReader, UserAdmin} {
+		user := c.Users[name]
+		fmt.Fprintf(&text, `  %s:
+    region_name: %s
+    identity_api_version: 3
+    auth:
+      auth_url: %s
+      username: %s
+      password: %s
+      project_name: %s
+      user_domain_name: %s
+      project_domain_name: %s
+`, name, RegionOne, c.AuthURL, user.Name, user.Password, user.Project, user.DomainName, user.DomainName)
+	}
+	fmt.Fprintf(&text, "  broken:\n    region_name: %s\n    auth:\n      username: demo\n      project_name: demo\n", RegionOne)
+	return os.WriteFile(path, []byte(text.String()), 0o600)
+}
+
 // commandLineLimit bounds one run of the openstack client, which takes about
 // 1.5 s on a quiet machine.
 const commandLineLimit = 2 * time.Minute

@@ -117,8 +117,9 @@ const (
 type Result struct {
 	// Found is the object as it was read last before the first write.
 	Found patch.Document
-	// Document is the object as it was read last; nil when the read after a
-	// write failed, so that nobody knows.
+	// Document is the object as it was read last, or as the server answered a
+	// write when the read after it failed; nil when the write failed as well, so
+	// that nobody knows.
 	Document patch.Document
 	// Sent are the patches that were sent, in order.
 	Sent []patch.Patch
@@ -310,6 +311,9 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 	}
 	seen, err := r.store.Read(finish)
 	if err != nil {
+		if writeErr == nil {
+			r.result.Document = answer
+		}
 		return nil, &ReadAfterWriteError{Write: writeErr, Err: err}
 	}
 	r.result.Document = seen

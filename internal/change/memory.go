@@ -66,6 +66,7 @@ type object struct {
 	first     patch.Document
 	holders   map[patch.Pointer]holder
 	handovers []Handover
+	gone      bool
 }
 
 // Handover is what an instance that is being replaced leaves to its successor.
@@ -110,6 +111,20 @@ func (m *Memory) Known(key Key) patch.Document {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.object(key).first
+}
+
+// NoteGone notes that an object was found to be gone where it had been before.
+func (m *Memory) NoteGone(key Key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.object(key).gone = true
+}
+
+// FoundGone says whether this process has found the object to be gone.
+func (m *Memory) FoundGone(key Key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.object(key).gone
 }
 
 // Nobody is the instance of pointers that were given back.

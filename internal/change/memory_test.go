@@ -109,3 +109,14 @@ func TestAHandedOverRecordGoesToItsSuccessorOnce(t *testing.T) {
 		t.Errorf("taken twice: %v", got)
 	}
 }
+
+func TestWhatIsGoneIsRemembered(t *testing.T) {
+	m := change.NewMemory()
+	if m.FoundGone(key) {
+		t.Error("an object that nobody looked for is gone")
+	}
+	m.NoteGone(key)
+	if !m.FoundGone(key) || m.FoundGone(change.Key{ID: "two"}) {
+		t.Error("it is not remembered which object is gone")
+	}
+}

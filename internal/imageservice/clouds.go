@@ -215,7 +215,6 @@ func (e *entry) addProfile(getenv func(string) string, layers []rawEntry) error 
 		e.hint = fmt.Sprintf("; the entry names the profile %q, which is not in clouds-public.yaml (%s), and the profiles built into Python's openstacksdk are not known here", profile, strings.Join(files, ", "))
 		return nil
 	}
-	e.cloud = clouds.Cloud{}
 	return e.merge(slices.Concat([]rawEntry{base}, layers)...)
 }
 

@@ -33,8 +33,10 @@ type grant struct {
 	catalog   []tokens.CatalogEntry
 }
 
-// create signs in. Its errors are a *transport.Error or a *transport.APIError.
-func (k *keystone) create(ctx context.Context, options gophercloud.AuthOptions, scope *gophercloud.AuthScope, secrets []string) (*grant, error) {
+// create signs in for a scope, nil for none. An application credential has its
+// scope in itself, and gophercloud sends none beside it. Its errors are a
+// *transport.Error or a *transport.APIError.
+func (k *keystone) create(ctx context.Context, options gophercloud.AuthOptions, scope *gophercloud.AuthScope) (*grant, error) {
 	if scope == nil {
 		scope = &gophercloud.AuthScope{}
 	}
@@ -52,11 +54,10 @@ func (k *keystone) create(ctx context.Context, options gophercloud.AuthOptions, 
 		return nil, err
 	}
 	r := transport.Request{
-		Method:  http.MethodPost,
-		URL:     k.url + "/auth/tokens",
-		Header:  http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
-		Body:    body,
-		Secrets: secrets,
+		Method: http.MethodPost,
+		URL:    k.url + "/auth/tokens",
+		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
+		Body:   body,
 	}
 	// A token too many does no harm: nobody knows it, and it expires.
 	resp, err := k.transport.Do(transport.WithRepeatable(ctx), r)
@@ -70,10 +71,9 @@ func (k *keystone) create(ctx context.Context, options gophercloud.AuthOptions, 
 // sign-in would: project, roles, catalogue.
 func (k *keystone) validate(ctx context.Context, token string) (*grant, error) {
 	r := transport.Request{
-		Method:  http.MethodGet,
-		URL:     k.url + "/auth/tokens",
-		Header:  http.Header{"Accept": {"application/json"}, "X-Auth-Token": {token}, "X-Subject-Token": {token}},
-		Secrets: []string{token},
+		Method: http.MethodGet,
+		URL:    k.url + "/auth/tokens",
+		Header: http.Header{"Accept": {"application/json"}, "X-Auth-Token": {token}, "X-Subject-Token": {token}},
 	}
 	resp, err := k.transport.Do(ctx, r)
 	if err != nil {
@@ -88,10 +88,9 @@ func (k *keystone) validate(ctx context.Context, token string) (*grant, error) {
 // projects returns the names of the projects that a token may be scoped to.
 func (k *keystone) projects(ctx context.Context, token string) ([]string, error) {
 	r := transport.Request{
-		Method:  http.MethodGet,
-		URL:     k.url + "/auth/projects",
-		Header:  http.Header{"Accept": {"application/json"}, "X-Auth-Token": {token}},
-		Secrets: []string{token},
+		Method: http.MethodGet,
+		URL:    k.url + "/auth/projects",
+		Header: http.Header{"Accept": {"application/json"}, "X-Auth-Token": {token}},
 	}
 	resp, err := k.transport.Do(ctx, r)
 	if err != nil {
@@ -201,10 +200,10 @@ func (s *signer) obtain(ctx context.Context) (*grant, error) {
 		return s.obtainByToken(ctx)
 	}
 	var scope *gophercloud.AuthScope
-	if c.project.wanted() && c.method != byApplicationCredential {
+	if c.project.wanted() {
 		scope = c.project.scope()
 	}
-	g, err := s.keystone.create(ctx, c.options, scope, c.secrets)
+	g, err := s.keystone.create(ctx, c.options, scope)
 	if err == nil {
 		return g, nil
 	}
@@ -227,7 +226,7 @@ func (s *signer) obtainByToken(ctx context.Context) (*grant, error) {
 	case !c.project.wanted() || (g.project != nil && c.project.is(g.project)):
 		return g, nil
 	}
-	scoped, err := s.keystone.create(ctx, c.options, c.project.scope(), c.secrets)
+	scoped, err := s.keystone.create(ctx, c.options, c.project.scope())
 	switch status := statusOf(err); {
 	case err == nil:
 		return scoped, nil
@@ -261,7 +260,7 @@ func (s *signer) explainRefusal(ctx context.Context, refusal error) error {
 		wrong = "check user_id and password"
 	}
 	if c.project.wanted() {
-		g, err := s.keystone.create(ctx, c.options, nil, c.secrets)
+		g, err := s.keystone.create(ctx, c.options, nil)
 		if err == nil {
 			return signInErrorf(refusal, "the password of %s is right, but there is no %s, or the user has no role on it%s", c.who, c.project, s.usableProjects(ctx, g.token))
 		}
@@ -316,12 +315,10 @@ func statusOf(err error) int {
 	return 0
 }
 
-// is says whether a token's project is the wanted one. A trust names its project
-// itself. Keystone's databases compare names without case.
+// is says whether a token's project is the wanted one. Keystone's databases
+// compare names without case.
 func (p project) is(actual *tokens.Project) bool {
 	switch {
-	case p.trustID != "":
-		return true
 	case p.id != "":
 		return p.id == actual.ID
 	case !strings.EqualFold(p.name, actual.Name):

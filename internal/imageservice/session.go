@@ -249,7 +249,7 @@ func (c *Client) counted(err error) error {
 // 401 the session is made anew and the request repeated once, whatever its
 // method: the token is checked before anything else is done.
 func (c *Client) send(ctx context.Context, r transport.Request, id string) (transport.Request, *transport.Response, error) {
-	header, secrets := r.Header, r.Secrets
+	header := r.Header
 	var rejected *session
 	for {
 		s, err := c.sessions.get(ctx, rejected)
@@ -259,7 +259,6 @@ func (c *Client) send(ctx context.Context, r transport.Request, id string) (tran
 		r.URL = s.imageURL(id)
 		r.Header = header.Clone()
 		r.Header.Set("X-Auth-Token", s.token)
-		r.Secrets = append([]string{s.token}, secrets...)
 		resp, err := c.transport.Do(ctx, r)
 		if err != nil {
 			return r, nil, err

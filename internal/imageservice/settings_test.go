@@ -158,6 +158,12 @@ func TestMethodOfSignIn(t *testing.T) {
 			method:      byPassword,
 			options:     gophercloud.AuthOptions{Username: "u", Password: "p", DomainID: "dd"},
 		},
+		"argument user beside an environment of type token": {
+			config:      Config{UserID: "u"},
+			environment: map[string]string{"OS_AUTH_TYPE": "token", "OS_TOKEN": "t", "OS_PASSWORD": "p"},
+			method:      byPassword,
+			options:     gophercloud.AuthOptions{UserID: "u", Password: "p"},
+		},
 		"argument user name overrules a user id in the environment": {
 			config:      Config{Username: "u", UserDomainID: "d"},
 			environment: map[string]string{"OS_USER_ID": "i", "OS_PASSWORD": "p", "OS_USER_DOMAIN_NAME": "D"},

@@ -107,10 +107,9 @@ func TestAccBetweenPlanAndApply(t *testing.T) {
 						if want.image != nil {
 							s.expect(t, id, want.image)
 						}
-						switch {
-						case want.fails == "":
+						if want.fails == "" {
 							noop(t, w)
-						default:
+						} else {
 							equalJSON(t, "the state after the failure", state(t, w, this), stateBefore)
 						}
 						if want.fails == conflict {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
 // site is a cloud that acceptance tests run on, with the image service of
@@ -22,13 +23,19 @@ type site struct {
 // onEach runs a test on every kind of cloud there is.
 func onEach(t *testing.T, test func(t *testing.T, s *site)) {
 	t.Helper()
-	clouds := map[string]func(testing.TB) *acceptance.Cloud{"OpenStack": acceptance.OpenStack}
+	clouds := map[string]func(testing.TB) *acceptance.Cloud{"OpenStack": acceptance.OpenStack, "Simulator": simulated}
 	for name, cloud := range clouds {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, newSite(t, cloud(t)))
 		})
 	}
+}
+
+// simulated is a cloud of this process.
+func simulated(t testing.TB) *acceptance.Cloud {
+	cloud, _ := acceptance.Simulator(t, simulator.Options{})
+	return cloud
 }
 
 func newSite(t *testing.T, cloud *acceptance.Cloud) *site {

@@ -48,7 +48,7 @@ func adviceFor(err error) string {
 		return "" // It says so itself.
 	}
 	if errors.Is(err, context.Canceled) {
-		return "The run was cancelled before anything was sent. Run it again."
+		return "The run was cancelled. Run it again: what is written already is not written twice."
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "The time that the timeouts argument allows was over. Run it again, or allow more."
@@ -162,14 +162,19 @@ func (w *write) conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
 			w.object.id, k.Path, w.show(k.Path, k.Expected), when, w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), sent, conflictOverwrite))
 }
 
-// cancelled is the warning for a run that was interrupted after a write.
-func (w *write) cancelled(result *change.Result) diag.Diagnostic {
+const cancelledSummary = "Image metadata was not written completely"
+
+// cancelled describes a run that was interrupted after a write.
+func (w *write) cancelled(result *change.Result, err error) string {
 	what := "The last write may have taken effect; it could not be read again in time."
 	if result.Document != nil {
-		what = "What took effect of it was read again and is in state."
+		what = "What took effect of it was read again."
 	}
-	return diag.NewWarningDiagnostic("Image metadata was not written completely",
-		fmt.Sprintf("The run was cancelled while image %s was being written. %s The next plan shows what is missing.", w.object.id, what))
+	last := ""
+	if !errors.Is(err, context.Canceled) {
+		last = " The last answer was: " + sentence(err)
+	}
+	return fmt.Sprintf("The run was cancelled while image %s was being written. %s The next plan shows what is missing.%s", w.object.id, what, last)
 }
 
 // secrets returns the sensitive texts that an answer of the server may repeat.

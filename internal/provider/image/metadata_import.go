@@ -63,11 +63,13 @@ func importID(ctx context.Context, req resource.ImportStateRequest) (id string, 
 	const form = "The import ID is IMAGE_ID for everything that can be owned, or IMAGE_ID/key1,key2 for these keys only: names as they are on the wire, " +
 		"with a slash, comma or percent sign in a name percent-encoded."
 	if req.ID == "" {
-		var identity metadataIdentity
-		if diags := req.Identity.Get(ctx, &identity); diags.HasError() {
-			return "", nil, errors.New(diags[0].Detail())
+		if req.Identity != nil && !req.Identity.Raw.IsNull() {
+			var identity metadataIdentity
+			if diags := req.Identity.Get(ctx, &identity); diags.HasError() {
+				return "", nil, errors.New(diags[0].Detail())
+			}
+			id = identity.ImageID.ValueString()
 		}
-		id = identity.ImageID.ValueString()
 		if !uuidPattern.MatchString(id) {
 			return "", nil, errors.New(notUUID(id))
 		}
@@ -145,6 +147,11 @@ func adopt(like tftypes.Value, id string, d patch.Document, keys []string) (valu
 
 func checkImportKey(id, key string, value patch.Value) error {
 	if value == patch.Absent {
+		for _, a := range attribute.Table {
+			if a.Name == key && a.Key != key {
+				return fmt.Errorf("image %s has no %q. Import IDs name keys as they are on the wire: write %s", id, key, a.Key)
+			}
+		}
 		return fmt.Errorf("image %s has no %q. Import IDs name keys as they are on the wire; `openstack image show -f json %s` lists them", id, key, id)
 	}
 	if importable(key, value) {

@@ -168,6 +168,13 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 	}
 	image, err := o.service.Image(ctx, o.id)
 	if errors.Is(err, imageservice.ErrNotFound) {
+		if o.memory.FoundGone(o.key) {
+			// Terraform plans this create also on the way to a destroy, which
+			// must not fail because there is nothing left to destroy.
+			return nil, diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root(attrImageID), "Image is gone",
+				fmt.Sprintf("Image %s was deleted: it is not found any more from %s, where it was managed. Its metadata cannot be written again; "+
+					"give the ID of another image, or remove the resource.\n\n%s", o.id, o.place, sentence(err)))}
+		}
 		return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image not found",
 			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region. "+
 				"Check the ID, and that the provider signs in where the image is.\n\n%s", o.id, o.place, sentence(err)))}
@@ -239,6 +246,7 @@ func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, r
 			resp.Diagnostics.Append(elsewhere)
 			return
 		}
+		o.memory.NoteGone(o.key)
 		resp.State.RemoveResource(ctx)
 		return
 	}

@@ -265,10 +265,29 @@ func (w *write) failed(ctx context.Context, planned values, result *change.Resul
 		out.private.Document = result.Found
 	}
 	w.object.memory.Hold(w.object.key, w.before.Instance, took)
-	if errors.Is(err, context.Canceled) {
-		out.diags = diag.Diagnostics{w.cancelled(result)}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		w.interrupted(&out, planned, result, err)
 	}
 	return out
+}
+
+// interrupted makes the answer after Ctrl-C. An error would taint a resource
+// that is being created; a warning lets its state stand, which then has to be
+// the planned one: the next read finds what is missing. An update answers with
+// an error and what took effect, since a planned state would forget what was
+// not given back yet.
+func (w *write) interrupted(out *outcome, planned values, result *change.Result, err error) {
+	text := w.cancelled(result, err)
+	if w.step.prior != nil {
+		out.diags = diag.Diagnostics{diag.NewErrorDiagnostic(cancelledSummary, text)}
+		return
+	}
+	out.diags = diag.Diagnostics{diag.NewWarningDiagnostic(cancelledSummary, text)}
+	for name, value := range planned {
+		if value.IsFullyKnown() {
+			out.state[name] = value
+		}
+	}
 }
 
 // took returns what the sent patches set as far as it took effect, or may have.
@@ -359,19 +378,12 @@ func (w *write) partial(planned values, result *change.Result, took patch.Want) 
 
 func mergeProperties(before, planned tftypes.Value, joins, released func(patch.Pointer) bool) tftypes.Value {
 	merged := map[string]tftypes.Value{}
-	var old, wanted map[string]tftypes.Value
-	if !before.IsNull() {
-		_ = before.As(&old)
-	}
-	if !planned.IsNull() {
-		_ = planned.As(&wanted)
-	}
-	for key, value := range old {
+	for key, value := range keysOf(before) {
 		if !released(patch.NewPointer(key)) {
 			merged[key] = value
 		}
 	}
-	for key, value := range wanted {
+	for key, value := range keysOf(planned) {
 		if joins(patch.NewPointer(key)) {
 			merged[key] = value
 		}
@@ -442,12 +454,7 @@ func (r *metadataResource) restore(ctx context.Context, o *object, rule string, 
 		return diag.Diagnostics{failure("delete", o.id, err)}
 	}
 	defer unlock()
-	show := func(p patch.Pointer, value patch.Value) string {
-		if value != patch.Absent && owns.sensitive[p] {
-			return plan.Show(plan.Hidden)
-		}
-		return plan.Show(value)
-	}
+	show := owns.show
 	var release patch.Patch
 	var held []string
 	for _, entry := range record {
@@ -489,6 +496,14 @@ func (r *metadataResource) restore(ctx context.Context, o *object, rule string, 
 	return diags
 }
 
+// show writes a value for people, unless it is sensitive.
+func (o *owned) show(p patch.Pointer, value patch.Value) string {
+	if value != patch.Absent && o.sensitive[p] {
+		return plan.Show(plan.Hidden)
+	}
+	return plan.Show(value)
+}
+
 // unrestorable warns of what the rule would give back and nobody can.
 func unrestorable(rule, id string, record patch.Patch, owns *owned) diag.Diagnostics {
 	var diags diag.Diagnostics
@@ -498,7 +513,7 @@ func unrestorable(rule, id string, record patch.Patch, owns *owned) diag.Diagnos
 	for _, entry := range record {
 		if !attribute.Writable(entry.Path, entry.New) && entry.Old != entry.New {
 			diags.AddAttributeWarning(path.Root(attrProperties), "Image metadata cannot be restored",
-				fmt.Sprintf("Image %s: %s was %s before, which the image service shows but does not accept. It stays as it is.", id, entry.Path, plan.Show(entry.New)))
+				fmt.Sprintf("Image %s: %s was %s before, which the image service shows but does not accept. It stays as it is.", id, entry.Path, owns.show(entry.Path, entry.New)))
 		}
 	}
 	return diags

@@ -10,9 +10,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
-	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
@@ -136,24 +136,32 @@ func (r *metadataResource) ValidateConfig(_ context.Context, req resource.Valida
 			"This resource names no attribute of the image, so it would own nothing. Name at least one: name, tags, visibility, protected, hidden, min_disk, min_ram, "+
 				"hw_firmware_type, hw_vif_multiqueue_enabled, properties or sensitive_properties.")
 	}
-	var plain, hidden owned
-	plain.want, hidden.want = patch.Want{}, patch.Want{}
-	plain.properties(v[attrProperties], nil)
-	hidden.properties(v[attrSensitive], map[patch.Pointer]bool{})
-	for p := range hidden.want {
-		if _, twice := plain.want[p]; twice {
-			key, _ := p.Key()
+	properties, sensitive := keysOf(v[attrProperties]), keysOf(v[attrSensitive])
+	for key := range sensitive {
+		if _, twice := properties[key]; twice {
 			resp.Diagnostics.AddAttributeError(path.Root(attrSensitive).AtMapKey(key), "Property named twice",
 				fmt.Sprintf("%q stands both in properties and in sensitive_properties. Keep one of them.", key))
 		}
 	}
-	for p, name := range o.typed {
-		key, _ := p.Key()
-		for container, props := range map[string]patch.Want{attrProperties: plain.want, attrSensitive: hidden.want} {
-			if _, twice := props[p]; twice && attribute.CheckProperty(key) == nil {
-				resp.Diagnostics.AddAttributeError(path.Root(container).AtMapKey(key), "Property named twice",
-					fmt.Sprintf("%q stands both in %s and in the argument %s, which write the same key. Keep one of them.", key, container, name))
+	for i := range attribute.Table {
+		a := &attribute.Table[i]
+		if v[a.Name].IsNull() || attribute.CheckProperty(a.Key) != nil {
+			continue // Not named, or refused as a property anyway.
+		}
+		for container, keys := range map[string]map[string]tftypes.Value{attrProperties: properties, attrSensitive: sensitive} {
+			if _, twice := keys[a.Key]; twice {
+				resp.Diagnostics.AddAttributeError(path.Root(container).AtMapKey(a.Key), "Property named twice",
+					fmt.Sprintf("%q stands both in %s and in the argument %s, which write the same key. Keep one of them.", a.Key, container, a.Name))
 			}
 		}
 	}
+}
+
+// keysOf returns the elements of a map, whose keys are known before their values.
+func keysOf(m tftypes.Value) map[string]tftypes.Value {
+	var elements map[string]tftypes.Value
+	if m.IsKnown() && !m.IsNull() {
+		_ = m.As(&elements)
+	}
+	return elements
 }

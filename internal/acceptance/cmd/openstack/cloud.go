@@ -87,7 +87,7 @@ func (c *cloud) start(ctx context.Context) (string, error) {
 	if err := warm(ctx, description); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(description.CloudsYAML, []byte(layout.cloudsYAML(description)), 0o600); err != nil {
+	if err := description.WriteCloudsYAML(description.CloudsYAML); err != nil {
 		return "", err
 	}
 	content, err := json.MarshalIndent(description, "", "  ")

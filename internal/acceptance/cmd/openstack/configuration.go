@@ -173,31 +173,3 @@ func (l layout) glanceSettings(region string, workers int) string {
 		"config_file = /etc/glance/glance-api-paste.ini",
 	)
 }
-
-// cloudsYAML returns a clouds.yaml with an entry for every user, and one that
-// cannot work.
-func (l layout) cloudsYAML(description *acceptance.Cloud) string {
-	text := "clouds:\n"
-	for _, name := range []string{acceptance.UserDemo, acceptance.UserOther, acceptance.UserReader, acceptance.UserAdmin} {
-		user := description.Users[name]
-		text += lines(
-			"  "+name+":",
-			"    region_name: "+acceptance.RegionOne,
-			"    identity_api_version: 3",
-			"    auth:",
-			"      auth_url: "+description.AuthURL,
-			"      username: "+user.Name,
-			"      password: "+user.Password,
-			"      project_name: "+user.Project,
-			"      user_domain_name: "+user.DomainName,
-			"      project_domain_name: "+user.DomainName,
-		)
-	}
-	return text + lines(
-		"  broken:",
-		"    region_name: "+acceptance.RegionOne,
-		"    auth:",
-		"      username: demo",
-		"      project_name: demo",
-	)
-}
