@@ -32,7 +32,7 @@ var rooms = []room{
 		libraries: []string{"github.com/gophercloud/gophercloud/v2", "gopkg.in/yaml", "go.yaml.in/yaml"},
 	},
 	{path: "internal/simulator"},
-	{path: "internal/acceptance", free: true},
+	{path: "internal/acceptance", free: true, own: []string{"internal/simulator"}},
 	{
 		path: "internal/provider", free: true,
 		own: []string{"internal/patch", "internal/change", "internal/transport", "internal/imageservice", "internal/provider"},

@@ -2,12 +2,14 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,7 +64,10 @@ func Simulator(t testing.TB, options simulator.Options) (*Cloud, *simulator.Simu
 
 // shortLived is a Keystone over the accounts of another one, whose tokens end
 // after simulatedShortLife.
-type shortLived struct{ backend http.Handler }
+type shortLived struct {
+	backend http.Handler
+	ends    sync.Map // by token
+}
 
 func (k *shortLived) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorded := httptest.NewRecorder()
@@ -71,8 +76,11 @@ func (k *shortLived) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token := recorded.Header().Get("X-Subject-Token")
 	if r.Method == http.MethodPost && token != "" {
 		end := time.Now().Add(simulatedShortLife * time.Second)
-		body = withExpiry(body, end)
+		k.ends.Store(token, end)
 		time.AfterFunc(time.Until(end), func() { k.revoke(token) })
+	}
+	if end, ok := k.ends.Load(cmp.Or(token, r.Header.Get("X-Subject-Token"))); ok {
+		body = withExpiry(body, end)
 	}
 	for name, values := range recorded.Header() {
 		if name != "Content-Length" {
@@ -93,12 +101,13 @@ func (k *shortLived) revoke(token string) {
 }
 
 // withExpiry puts another expires_at into the description of a token.
-func withExpiry(body []byte, end time.Time) []byte {
+func withExpiry(body []byte, end any) []byte {
 	var description map[string]map[string]any
 	if json.Unmarshal(body, &description) != nil || description["token"] == nil {
 		return body
 	}
-	description["token"]["expires_at"] = end.UTC().Format("2006-01-02T15:04:05.000000Z")
+	moment, _ := end.(time.Time)
+	description["token"]["expires_at"] = moment.UTC().Format("2006-01-02T15:04:05.000000Z")
 	changed, err := json.Marshal(description)
 	if err != nil {
 		return body

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -227,10 +228,15 @@ func missingSection() diag.Diagnostic {
 
 func configurationProblem(err error) diag.Diagnostic {
 	var configuration *imageservice.ConfigError
-	if errors.As(err, &configuration) && configuration.Field != "" {
-		return diag.NewErrorDiagnostic("Invalid image_service configuration", fmt.Sprintf("%s: %s", configuration.Field, configuration.Message))
+	const summary = "Invalid image_service configuration"
+	if !errors.As(err, &configuration) {
+		return diag.NewErrorDiagnostic(summary, err.Error())
 	}
-	return diag.NewErrorDiagnostic("Invalid image_service configuration", err.Error())
+	text := configuration.Message
+	if !strings.HasPrefix(text, configuration.Field) {
+		text = configuration.Field + ": " + text
+	}
+	return diag.NewErrorDiagnostic(summary, text)
 }
 
 // unknownArguments returns the arguments that are not known in this plan.
@@ -272,7 +278,7 @@ func (v durationValidator) Description(context.Context) string {
 	if v.positive {
 		return "must be a duration above zero, such as 30s"
 	}
-	return "must be a duration, such as 400ms or 2s"
+	return "must be a duration of zero or more, such as 400ms or 2s"
 }
 func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 

@@ -34,7 +34,7 @@ func TestNamesThatCannotBeProperties(t *testing.T) {
 		"id":         "computes", "checksum": "computes", "stores": "computes", "os_hash_value": "computes", "direct_url": "computes",
 		"deleted": "for itself", "location": "for itself", "os_glance": "os_glance", "os_glance_importing": "os_glance", "os_glancex": "os_glance",
 		"owner": "administrator", "disk_format": "before the image has data", "locations": "its data",
-		"helper": "stores nothing", "__init__": "stores nothing", "extra_properties": "stores nothing", "image_id": "stores nothing", "__weakref__": "stores nothing",
+		"helper": "stores nothing", "__init__": "stores nothing", "extra_properties": "stores nothing", "image_id": "stores nothing", "__weakref__": "stores nothing", "__firstlineno__": "stores nothing",
 		"": "empty", " a": "blanks", "a\u00a0": "blanks", "a\x1f": "blanks", "a\xff": "UTF-8",
 		"a\U0001F600": "four-byte", strings.Repeat("é", 256): "256 characters",
 	} {
@@ -47,7 +47,7 @@ func TestNamesThatCannotBeProperties(t *testing.T) {
 func TestNamesThatCanBeProperties(t *testing.T) {
 	for _, key := range []string{
 		"os_distro", "os_version", "os_type", "os_shutdown_timeout", "hw_firmware_type", "hw_vif_multiqueue_enabled", "__os_bit", "__support_kvm", "max_ram",
-		"metadata", "hidden", "active_at", "properties", "image", "a/b", "a~b", "a b", "é", "日本", "A", "-", "0", strings.Repeat("é", 255), "__len__", "\ufeffa",
+		"metadata", "hidden", "active_at", "properties", "image", "a/b", "a~b", "a b", "é", "日本", "A", "-", "0", strings.Repeat("é", 255), "__x", "____", "\ufeffa",
 	} {
 		if err := attribute.CheckProperty(key); err != nil {
 			t.Errorf("%.40q: %v", key, err)

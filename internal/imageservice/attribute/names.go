@@ -16,27 +16,26 @@ var unsettable = map[string]string{
 	"created_at": readOnly, "updated_at": readOnly, "direct_url": readOnly, "self": readOnly, "file": readOnly,
 	"schema": readOnly, "os_hash_algo": readOnly, "os_hash_value": readOnly, "stores": readOnly,
 	"location": reserved, "deleted": reserved, "deleted_at": reserved,
-	"owner":            "the owner of an image is changed by an administrator, not by its metadata",
-	"locations":        "the locations of an image are its data, not its metadata",
-	"container_format": "the image service changes it only before the image has data",
-	"disk_format":      "the image service changes it only before the image has data",
+	"owner":            "the owner of an image is changed by an administrator, not by its metadata; leave it out",
+	"locations":        "the locations of an image are its data, not its metadata; leave it out",
+	"container_format": "the image service changes it only before the image has data; leave it out",
+	"disk_format":      "the image service changes it only before the image has data; leave it out",
 }
 
 const (
-	readOnly = "the image service computes it, and refuses to have it written"
-	reserved = "the image service keeps the name for itself, and refuses to have it written"
+	readOnly = "the image service computes it, and refuses to have it written; leave it out"
+	reserved = "the image service keeps the name for itself, and refuses to have it written; leave it out"
 )
 
 // swallowed are names that Glance accepts with status 200 and does not store,
 // answers with status 500, or (image_id) with 404, because its image object has
-// a Python member of that name. Every name was patched on Glance 25.1.
+// a Python member of that name. Every name was patched on Glance 25.1. Names
+// with two underscores on both sides are refused as a whole: which of them
+// Python objects have differs from release to release.
 var swallowed = func() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range strings.Fields(`
-		__abstractmethods__ __class__ __delattr__ __dict__ __dir__ __doc__ __eq__ __format__ __ge__
-		__getattribute__ __getstate__ __gt__ __hash__ __init__ __init_subclass__ __le__ __lt__ __module__
-		__ne__ __new__ __reduce__ __reduce_ex__ __repr__ __setattr__ __sizeof__ __str__ __subclasshook__
-		__weakref__ _abc_impl _format_image_send _format_import_properties _get_chunk_data_iterator
+		_abc_impl _format_image_send _format_import_properties _get_chunk_data_iterator
 		base context deactivate delete extra_properties get_data get_payload get_super_class helper image_id
 		member notifier reactivate repo send_notification set_data`) {
 		m[name] = true
@@ -44,30 +43,33 @@ var swallowed = func() map[string]bool {
 	return m
 }()
 
-// CheckProperty says why a key cannot be a property, in words that follow the
-// key in a sentence; nil if it can.
+func isSwallowed(name string) bool {
+	return swallowed[name] || (len(name) > 4 && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__"))
+}
+
+// CheckProperty says why a key cannot be a property; nil if it can.
 func CheckProperty(key string) error {
 	if a := byKey[key]; a != nil && a.Core {
-		return fmt.Errorf("%q has an argument of its own: write %s = ... beside properties", key, a.Name)
+		return fmt.Errorf("the property %q has an argument of its own: write %s = ... beside properties", key, a.Name)
 	}
 	if key == "tags" {
-		return fmt.Errorf("%q has an argument of its own: write tags = [...] beside properties", key)
+		return fmt.Errorf("the property %q has an argument of its own: write tags = [...] beside properties", key)
 	}
 	if why := unsettable[key]; why != "" {
-		return fmt.Errorf("%q cannot be set: %s", key, why)
+		return fmt.Errorf("the property %q cannot be set: %s", key, why)
 	}
 	if strings.HasPrefix(key, "os_glance") {
-		return fmt.Errorf("%q cannot be set: %s (all names that start with os_glance)", key, reserved)
+		return fmt.Errorf("the property %q cannot be set: %s (all names that start with os_glance)", key, reserved)
 	}
-	if swallowed[key] {
-		return fmt.Errorf("%q cannot be set: the image service answers as if it had stored a property of this name, or with an internal error, "+
-			"and stores nothing, because the name is one of its own internal names; choose another", key)
+	if isSwallowed(key) {
+		return fmt.Errorf("the property %q cannot be set: the image service answers as if it had stored a property of this name, or with an internal error, "+
+			"and stores nothing, because such names are internal ones of the service; choose another", key)
 	}
 	if err := patch.CheckImageKey(key); err != nil {
 		return fmt.Errorf("%w; choose another name", err)
 	}
 	if n := utf8.RuneCountInString(key); n > MaxName {
-		return fmt.Errorf("%s... has %d characters; the image service keeps at most %d of a name", quoteStart(key), n, MaxName)
+		return fmt.Errorf("the name %s... has %d characters; the image service keeps at most %d", quoteStart(key), n, MaxName)
 	}
 	return CheckText(key)
 }
@@ -77,11 +79,11 @@ func CheckProperty(key string) error {
 func CheckText(s string) error {
 	for _, r := range s {
 		if r > 0xffff {
-			return fmt.Errorf("%s has the four-byte character %q (U+%04X), which the image service cannot store; leave it out", quoteStart(s), r, r)
+			return fmt.Errorf("the text %s has the four-byte character %q (U+%04X), which the image service cannot store; leave it out", quoteStart(s), r, r)
 		}
 	}
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s is not valid UTF-8", quoteStart(s))
+		return fmt.Errorf("the text %s is not valid UTF-8", quoteStart(s))
 	}
 	return nil
 }
@@ -89,7 +91,7 @@ func CheckText(s string) error {
 // CheckTag says why the image service cannot store a tag.
 func CheckTag(tag string) error {
 	if n := utf8.RuneCountInString(tag); n > MaxName {
-		return fmt.Errorf("%s... has %d characters; the image service keeps at most %d of a tag", quoteStart(tag), n, MaxName)
+		return fmt.Errorf("the tag %s... has %d characters; the image service keeps at most %d", quoteStart(tag), n, MaxName)
 	}
 	return CheckText(tag)
 }

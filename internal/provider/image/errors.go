@@ -22,6 +22,11 @@ import (
 // failure is the diagnostic for an error of the client, without an attribute.
 func failure(verb, id string, err error) diag.Diagnostic {
 	detail := fmt.Sprintf("Image %s: %s", id, sentence(err))
+	var signIn *imageservice.SignInError
+	var expired *imageservice.TokenExpiredError
+	if errors.As(err, &signIn) && !errors.As(err, &expired) {
+		detail = sentence(err) // It is about no image.
+	}
 	if advice := adviceFor(err); advice != "" {
 		detail += "\n\n" + advice
 	}
@@ -41,6 +46,8 @@ func sentence(err error) string {
 	return text
 }
 
+const ofAnotherProject = "These credentials can see the image, but it belongs to another project. Sign in as a member of the project that owns it."
+
 // adviceFor says what to do about an answer of the image service.
 func adviceFor(err error) string {
 	var signIn *imageservice.SignInError
@@ -56,14 +63,22 @@ func adviceFor(err error) string {
 	if errors.Is(err, imageservice.ErrNotFound) {
 		return "The image was deleted in between, or cannot be seen with these credentials any more. Run terraform plan to see which."
 	}
+	var broken *transport.Error
+	if errors.As(err, &broken) {
+		return "Run it again; nothing is lost. If it stays so, check the endpoint, and the proxy if there is one."
+	}
 	var api *transport.APIError
 	if !errors.As(err, &api) {
 		return ""
 	}
 	switch api.StatusCode {
+	case http.StatusOK:
+		return "Run it again; nothing is lost. If it stays so, something between the provider and the image service answers in its place: check the endpoint, and the proxy if there is one."
+	case http.StatusBadRequest:
+		return "The image service does not accept this value. Operators may allow only some values or forms for a property; `openstack image show` on an image that works shows one."
 	case http.StatusForbidden:
 		if strings.Contains(api.Message, "own this image") {
-			return "These credentials can see the image, but it belongs to another project. Sign in as a member of the project that owns it."
+			return ofAnotherProject
 		}
 		return "These credentials are not allowed to do this. Ask the operator of the cloud which role it needs, or leave the attribute out."
 	case http.StatusRequestEntityTooLarge:
@@ -72,6 +87,9 @@ func adviceFor(err error) string {
 		return "The image kept changing while this was applied. Run it again."
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		return "The image service is busy. Run it again later; nothing is lost."
+	}
+	if api.StatusCode >= http.StatusInternalServerError && api.RequestID == "" {
+		return "The answer has no request ID, so it may come from a proxy or a load balancer. Wait, and run it again; nothing is lost."
 	}
 	if api.StatusCode >= http.StatusInternalServerError {
 		return "The image service failed. Give the request ID to the operator of the cloud, and run it again; nothing is lost."
@@ -86,6 +104,7 @@ var blames = []struct {
 }{
 	{regexp.MustCompile(`Attribute '(.+?)' (?:is|can be)`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
 	{regexp.MustCompile(`Property (.+?) (?:does not exist|already present|may not be removed)`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
+	{regexp.MustCompile(`in schema\['properties'\]\['(.+?)'\]`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
 	{regexp.MustCompile(`On instance\['(.+?)'\]`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
 	{regexp.MustCompile(`for parameter '(.+?)'`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
 	{regexp.MustCompile(`'(min_ram|min_disk)' value out of range`), func(n string) patch.Pointer { return patch.NewPointer(n) }},
@@ -109,7 +128,12 @@ func blamed(err error) (patch.Pointer, bool) {
 
 // failure is the diagnostic for an error of a write, on the attribute that the
 // image service names.
-func (w *write) failure(err error) diag.Diagnostic {
+func (w *write) failure(found patch.Document, err error) diag.Diagnostic {
+	var api *transport.APIError
+	owner, known := found["/owner"].AsString()
+	if errors.As(err, &api) && api.StatusCode == http.StatusForbidden && known && owner != w.object.place.ProjectID && !w.object.administrator() {
+		return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", w.verb), fmt.Sprintf("Image %s: %s\n\n%s", w.object.id, sentence(err), ofAnotherProject))
+	}
 	d := failure(w.verb, w.object.id, err)
 	p, ok := blamed(err)
 	if !ok {
@@ -145,7 +169,7 @@ func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
 					w.object.id, o.Path, w.show(o.Path, o.New), lost.Tries, "it is "+w.show(o.Path, o.Old)+" now"))
 		}
 	default:
-		diags.Append(w.failure(err))
+		diags.Append(w.failure(result.Found, err))
 	}
 	return diags
 }

@@ -49,7 +49,7 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 	o.memory.First(o.key, d)
 	state, err := adopt(resp.State.Raw, id, d, keys)
 	if err != nil {
-		resp.Diagnostics.AddError("Unable to import image metadata", err.Error())
+		resp.Diagnostics.AddError("Unable to import image metadata", sentence(err))
 		return
 	}
 	resp.State.Raw = state.object(resp.State.Raw)
@@ -158,12 +158,12 @@ func checkImportKey(id, key string, value patch.Value) error {
 		return nil
 	}
 	if a := attribute.ByKey(key); a != nil && a.Core {
-		return fmt.Errorf("image %s: %q is %s, which cannot be written back, so it cannot be owned", id, key, plan.Show(value))
+		return fmt.Errorf("image %s: %q is %s, which cannot be written back, so it cannot be owned; take it out of the import ID", id, key, plan.Show(value))
 	}
 	if err := attribute.CheckProperty(key); err != nil {
-		return fmt.Errorf("image %s: %w. It cannot be owned", id, err)
+		return fmt.Errorf("image %s: %w. So it cannot be owned; take it out of the import ID", id, err)
 	}
-	return fmt.Errorf("image %s: %q is %s; only texts can be written back, so it cannot be owned", id, key, plan.Show(value))
+	return fmt.Errorf("image %s: %q is %s; only texts can be written back, so it cannot be owned; take it out of the import ID", id, key, plan.Show(value))
 }
 
 // importable says whether a key that stands on an image can be owned.

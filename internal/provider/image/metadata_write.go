@@ -94,7 +94,7 @@ func (r *metadataResource) newWrite(o *object, s *step, verb string, before plan
 func (w *write) run(ctx context.Context, planned values) outcome {
 	unlock, err := change.Lock(ctx, w.object.key)
 	if err != nil {
-		return outcome{diags: diag.Diagnostics{w.failure(err)}}
+		return outcome{diags: diag.Diagnostics{w.failure(nil, err)}}
 	}
 	defer unlock()
 	seen := w.before.Document

@@ -58,7 +58,7 @@ func (v textValidator) ValidateString(_ context.Context, req validator.StringReq
 		return
 	}
 	if err := attribute.CheckText(s); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", err.Error()+".")
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", sentence(err))
 	}
 }
 
@@ -81,7 +81,7 @@ func (tagsValidator) ValidateSet(_ context.Context, req validator.SetRequest, re
 			continue
 		}
 		if err := attribute.CheckTag(tag.ValueString()); err != nil {
-			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", "The tag "+err.Error()+".")
+			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", sentence(err))
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapReque
 	for key, element := range req.ConfigValue.Elements() {
 		at := req.Path.AtMapKey(key)
 		if err := attribute.CheckProperty(key); err != nil {
-			resp.Diagnostics.AddAttributeError(at, "Invalid property name", "The property "+err.Error()+".")
+			resp.Diagnostics.AddAttributeError(at, "Invalid property name", sentence(err))
 			continue
 		}
 		value, ok := element.(types.String)
@@ -109,7 +109,7 @@ func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapReque
 			continue
 		}
 		if err := attribute.CheckText(value.ValueString()); err != nil {
-			detail := fmt.Sprintf("The value of %q: %s.", key, err)
+			detail := fmt.Sprintf("The value of %q cannot be stored: %s", key, sentence(err))
 			if at.ParentPath().Equal(path.Root(attrSensitive)) {
 				detail = fmt.Sprintf("The value of %q has a character that the image service cannot store: one of four bytes in UTF-8, or none at all.", key)
 			}
