@@ -21,9 +21,13 @@ import (
 const simulatedShortLife = 3
 
 // Simulator starts a simulated cloud in this process, which ends with the test,
-// and returns it with its description.
+// and returns it with its description. Unless the options say otherwise, its
+// regions have the rules that those of a real cloud here have.
 func Simulator(t testing.TB, options simulator.Options) (*Cloud, *simulator.Simulator) {
 	t.Helper()
+	if options.RegionPolicies == nil {
+		options.RegionPolicies = map[string]simulator.Policy{RegionTwo: simulator.PolicySecureRBAC}
+	}
 	s := simulator.New(options)
 	short := &shortLived{backend: s}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

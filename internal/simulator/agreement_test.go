@@ -27,7 +27,7 @@ import (
 // otherwise.
 
 var (
-	agreementSequences = flag.Int("agreement.sequences", 60, "random sequences to send to both services")
+	agreementSequences = flag.Int("agreement.sequences", 40, "random sequences to send to both services")
 	agreementSeed      = flag.Uint64("agreement.seed", 1, "seed of the random sequences")
 )
 
@@ -52,10 +52,12 @@ var agreementProtections = []PropertyProtection{
 
 // cloud is one of the two sides.
 type cloud struct {
-	t      *testing.T
-	image  string
-	tokens map[string]string
-	owners map[string]string // project id to name
+	t        *testing.T
+	identity string
+	image    string
+	password string // of the user demo
+	tokens   map[string]string
+	owners   map[string]string // project id to name
 }
 
 // installation is the part of the description of a cloud that the test reads.
@@ -97,11 +99,13 @@ func compareClouds(t *testing.T, compare func(t *testing.T, actual, simulated *c
 			options.Empty = true
 			server := httptest.NewServer(New(options))
 			t.Cleanup(server.Close)
-			actual := &cloud{t: t, image: in.Regions[region], tokens: map[string]string{}, owners: map[string]string{}}
+			actual := &cloud{t: t, identity: in.AuthURL, image: in.Regions[region], password: in.Users["demo"].Password,
+				tokens: map[string]string{}, owners: map[string]string{}}
 			for _, u := range in.Users {
 				actual.signIn(in.AuthURL, u.Name, u.Password, u.DomainName, u.Project)
 			}
-			simulated := &cloud{t: t, image: server.URL + "/image", tokens: map[string]string{}, owners: map[string]string{}}
+			simulated := &cloud{t: t, identity: server.URL + "/identity/v3", image: server.URL + "/image", password: "demo-password",
+				tokens: map[string]string{}, owners: map[string]string{}}
 			for name, account := range New(Options{}).Describe("").Accounts {
 				simulated.signIn(server.URL+"/identity/v3", name, account.Password, "Default", account.ProjectName)
 			}
@@ -574,4 +578,83 @@ func compareLists(t *testing.T, actual, simulated *cloud) {
 		actual.send(unprotect, both[0])
 		actual.send(step{user: "admin", method: http.MethodDelete, path: "/v2/images/ID"}, both[0])
 	}
+}
+
+// signInOutcome is the answer to a sign-in: its status, and the error's text or
+// what the token holds.
+func (c *cloud) signInOutcome(body string) string {
+	c.t.Helper()
+	filled := strings.NewReplacer("PASSWORD", c.password, "TOKEN", c.tokens["demo"]).Replace(body)
+	response, err := http.Post(c.identity+"/auth/tokens", "application/json", strings.NewReader(filled))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var out struct {
+		Error struct{ Message string }
+		Token struct {
+			Methods []string
+			User    struct{ Name string }
+			Project struct{ Name string }
+			Roles   []struct{ Name string }
+			Catalog []struct{ Type string }
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&out); err != nil {
+		c.t.Fatalf("%s: %v", body, err)
+	}
+	sort.Slice(out.Token.Roles, func(i, j int) bool { return out.Token.Roles[i].Name < out.Token.Roles[j].Name })
+	message, _, _ := strings.Cut(out.Error.Message, "\n")
+	return fmt.Sprintf("%d %s %v", response.StatusCode, message, out.Token)
+}
+
+func TestAgreesWithKeystoneOnSignIns(t *testing.T) {
+	const (
+		password = `"methods":["password"],"password":{"user":{"name":"demo","domain":{"name":"Default"},"password":"PASSWORD"}}`
+		project  = `"scope":{"project":{"name":"demo","domain":{"name":"Default"}}}`
+	)
+	compareClouds(t, func(t *testing.T, actual, simulated *cloud) {
+		for _, body := range []string{
+			``, `{`, `{}`, `{"auth":{}}`, `{"auth":{"identity":{"methods":[]}}}`, `{"auth":{"identity":{"methods":["x"]}}}`,
+			`{"auth":{"identity":{"methods":["password"]}}}`,
+			`{"auth":{"identity":{` + password + `}}}`,
+			`{"auth":{"identity":{` + password + `},` + project + `}}`,
+			`{"auth":{"identity":{` + password + `},"scope":"unscoped"}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"unscoped":{}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"domain":{"id":"default"}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"domain":{"name":"nope"}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"name":"demo"}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"domain":{"id":"default"}}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"domain":{}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"name":"demo","domain":{}}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":"nope"}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"nope":{}}}}`,
+			`{"auth":[]}`, `{"auth":{"identity":[]}}`, `{"auth":{"identity":{}}}`, `{"auth":{"identity":{"methods":"password"}}}`, `[]`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"name":"other","domain":{"id":"default"}}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"name":"demo","domain":{"id":"nope"}}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"id":"nope"}}}}`,
+			`{"auth":{"identity":{` + password + `},"scope":{"project":{"id":"x"},"domain":{"id":"default"}}}}`,
+			`{"auth":{"identity":{` + strings.Replace(password, "PASSWORD", "wrong", 1) + `},` + project + `}}`,
+			`{"auth":{"identity":{` + strings.Replace(password, `"demo"`, `"nobody"`, 1) + `},` + project + `}}`,
+			`{"auth":{"identity":{` + strings.Replace(password, `"Default"`, `"nope"`, 1) + `},` + project + `}}`,
+			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"demo","password":"PASSWORD"}}}}}`,
+			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"password":"PASSWORD"}}}}}`,
+			`{"auth":{"identity":{"methods":["password"],"password":{}}}}`,
+			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"demo","domain":{"id":"default"},"password":1}}}}}`,
+			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"demo","domain":{"id":"default"}}}}}}`,
+			`{"auth":{"identity":{"methods":["token"],"token":{"id":"TOKEN"}},` + project + `}}`,
+			`{"auth":{"identity":{"methods":["token"],"token":{"id":"TOKEN"}}}}`,
+			`{"auth":{"identity":{"methods":["token"],"token":{"id":"nope"}}}}`,
+			`{"auth":{"identity":{"methods":["token"],"token":{}}}}`,
+			`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"id":"nope","secret":"x"}}}}`,
+			`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"x","secret":"x"}}}}`,
+			`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"nope","secret":"x","user":{"name":"demo","domain":{"id":"default"}}}}}}`,
+		} {
+			if got, want := simulated.signInOutcome(body), actual.signInOutcome(body); got != want {
+				t.Errorf("%s\n  real:      %s\n  simulated: %s", body, want, got)
+			}
+		}
+	})
 }

@@ -41,7 +41,7 @@ type applicationCredential struct {
 	roles   []string
 }
 
-// token is a session of a user.
+// token is a sign-in of a user.
 type token struct {
 	id         string
 	methods    []string

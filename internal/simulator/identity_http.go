@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	_ "embed" // Holds the schema of a sign-in.
 	"fmt"
 	"mime"
 	"net/http"
@@ -107,21 +108,31 @@ func text(o *jsonObject, name string) (string, bool) {
 	return s, ok
 }
 
+// authSchemaText is the shape that Keystone demands of a sign-in.
+//
+//go:embed identity_auth_schema.json
+var authSchemaText []byte
+
+var authSchema = mustSchema(authSchemaText)
+
+// createToken signs somebody in. Shape and scope are looked at first, then who
+// it is, then what that one may do in the scope.
 func (s *Simulator) createToken(w http.ResponseWriter, r *http.Request, body []byte) *identityFault {
 	auth, fault := deserializeAuth(r, body)
 	if fault != nil {
 		return fault
 	}
-	identityPart, ok := member(auth, "identity")
-	if !ok {
-		return &identityFault{status: http.StatusBadRequest, message: "'identity' is a required property"}
+	target, fault := s.scopeOf(auth)
+	if fault != nil {
+		return fault
 	}
 	t := &token{issued: s.clock.now().Truncate(time.Second)}
 	t.expires = t.issued.Add(s.options.TokenLifetime)
+	identityPart, _ := member(auth, "identity")
 	if fault := s.signIn(t, identityPart); fault != nil {
 		return fault
 	}
-	if fault := s.scope(t, auth); fault != nil {
+	if fault := t.enter(target); fault != nil {
 		return fault
 	}
 	s.identity.issue(t)
@@ -129,6 +140,10 @@ func (s *Simulator) createToken(w http.ResponseWriter, r *http.Request, body []b
 	_, bare := r.URL.Query()["nocatalog"]
 	writeJSON(w, r, http.StatusCreated, s.tokenDocument(r, t, !bare))
 	return nil
+}
+
+func badInput(text string) *identityFault {
+	return &identityFault{status: http.StatusBadRequest, message: text}
 }
 
 func deserializeAuth(r *http.Request, body []byte) (*jsonObject, *identityFault) {
@@ -144,13 +159,88 @@ func deserializeAuth(r *http.Request, body []byte) (*jsonObject, *identityFault)
 	}
 	object, ok := v.(*jsonObject)
 	if !ok {
-		return nil, expecting("valid JSON object", "request body")
+		return nil, expecting("valid JSON", "request body")
 	}
-	auth, ok := member(object, "auth")
+	value, ok := object.get("auth")
 	if !ok {
 		return nil, expecting("auth", "request body")
 	}
-	return auth, nil
+	var validator schemaValidator
+	validator.check(value, authSchema, nil, nil)
+	if fault := validator.best; fault != nil {
+		if len(fault.path) == 0 {
+			return nil, badInput(fault.text())
+		}
+		steps := make([]string, len(fault.path))
+		for i, step := range fault.path {
+			steps[i] = fmt.Sprint(step)
+		}
+		return nil, badInput("Invalid input for field '" + strings.Join(steps, "/") + "': " + fault.text())
+	}
+	auth := as[*jsonObject](value)
+	return auth, checkReferences(auth)
+}
+
+// checkReferences refuses a user, project or domain that is given without an id
+// and without a name.
+func checkReferences(auth *jsonObject) *identityFault {
+	for _, place := range []string{"identity/password/user", "identity/password/user/domain", "scope/project", "scope/project/domain", "scope/domain"} {
+		part, ok := auth, true
+		for step := range strings.SplitSeq(place, "/") {
+			if part, ok = member(part, step); !ok {
+				break
+			}
+		}
+		if !ok {
+			continue
+		}
+		_, hasID := part.get("id")
+		_, hasName := part.get("name")
+		if !hasID && !hasName {
+			return badInput("Invalid input for field " + place + ": id or name must be present.")
+		}
+	}
+	return nil
+}
+
+// scopeTarget is what a sign-in asks to be scoped to.
+type scopeTarget struct {
+	requested bool
+	domain    bool
+	project   *project
+}
+
+// scopeOf reads the scope of a sign-in and finds the project or domain.
+func (s *Simulator) scopeOf(auth *jsonObject) (scopeTarget, *identityFault) {
+	value, requested := auth.get("scope")
+	if !requested || value == "unscoped" {
+		return scopeTarget{requested: requested}, nil
+	}
+	scope, ok := value.(*jsonObject)
+	if !ok || len(scope.keys) != 1 {
+		return scopeTarget{}, expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
+	}
+	switch scope.keys[0] {
+	case "unscoped":
+		return scopeTarget{requested: true}, nil
+	case "domain":
+		domain, _ := member(scope, "domain")
+		if !isDomain(domain) {
+			return scopeTarget{}, unauthorized()
+		}
+		return scopeTarget{requested: true, domain: true}, nil
+	case "project":
+		part, _ := member(scope, "project")
+		p, fault := s.findProject(part)
+		if fault == nil && p == nil {
+			fault = unauthorized()
+		}
+		return scopeTarget{requested: true, project: p}, fault
+	case "system", "OS-TRUST:trust":
+		return scopeTarget{}, unauthorized()
+	default:
+		return scopeTarget{}, expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
+	}
 }
 
 // signIn runs the methods of a sign-in.
@@ -214,13 +304,7 @@ func isDomain(o *jsonObject) bool {
 func (s *Simulator) signInByPassword(t *token, part *jsonObject) *identityFault {
 	userPart, ok := member(part, "user")
 	if !ok {
-		return expecting("user", "password")
-	}
-	if v, ok := userPart.get("password"); ok {
-		if _, ok := v.(string); !ok {
-			return &identityFault{status: http.StatusBadRequest, message: fmt.Sprintf(
-				"Invalid input for field 'identity/password/user/password': %s is not of type 'string'", pythonRepr(v))}
-		}
+		return expecting("user", "None")
 	}
 	u, fault := s.findUser(userPart)
 	if fault != nil {
@@ -238,10 +322,7 @@ func (s *Simulator) signInByPassword(t *token, part *jsonObject) *identityFault 
 // signInByToken trades a token for another one, which expires when the first
 // one would have.
 func (s *Simulator) signInByToken(t *token, part *jsonObject) *identityFault {
-	id, ok := text(part, "id")
-	if !ok {
-		return expecting("id", "token")
-	}
+	id, _ := text(part, "id")
 	old := s.identity.token(id, t.issued)
 	if old == nil {
 		return &identityFault{status: http.StatusNotFound, message: "Could not recognize Fernet token"}
@@ -297,57 +378,31 @@ func (s *Simulator) findCredential(part *jsonObject) (*applicationCredential, *i
 	return nil, nil
 }
 
-// scope gives the token its project or domain and the roles there.
-func (s *Simulator) scope(t *token, auth *jsonObject) *identityFault {
-	scopeValue, hasScope := auth.get("scope")
-	if t.credential != nil {
-		if hasScope {
-			return &identityFault{status: http.StatusUnauthorized, extra: true, message: "Error authenticating with " +
-				"application credential: Application credentials cannot request a scope."}
-		}
+// enter gives the token its project or domain and the roles there.
+func (t *token) enter(target scopeTarget) *identityFault {
+	switch {
+	case t.credential != nil && target.requested:
+		return &identityFault{status: http.StatusUnauthorized, extra: true, message: "Error authenticating with " +
+			"application credential: Application credentials cannot request a scope."}
+	case t.credential != nil:
 		t.project, t.roles = t.credential.project, t.credential.roles
 		return nil
-	}
-	if !hasScope || scopeValue == "unscoped" {
+	case target.domain:
+		t.domain, t.roles = true, t.user.grants[domainID]
+	case target.project != nil:
+		t.project, t.roles = target.project, t.user.grants[target.project.id]
+	default:
 		return nil
 	}
-	scope, ok := scopeValue.(*jsonObject)
-	if !ok || len(scope.keys) != 1 {
-		return expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
-	}
-	if _, ok := scope.get("unscoped"); ok {
-		return nil
-	}
-	if domain, ok := member(scope, "domain"); ok {
-		t.domain = true
-		if !isDomain(domain) || len(t.user.grants[domainID]) == 0 {
-			return unauthorized()
-		}
-		t.roles = t.user.grants[domainID]
-		return nil
-	}
-	part, ok := member(scope, "project")
-	if !ok {
+	if len(t.roles) == 0 {
 		return unauthorized()
 	}
-	p, fault := s.findProject(part)
-	if fault != nil {
-		return fault
-	}
-	if p == nil || len(t.user.grants[p.id]) == 0 {
-		return unauthorized()
-	}
-	t.project, t.roles = p, t.user.grants[p.id]
 	return nil
 }
 
 func (s *Simulator) findProject(part *jsonObject) (*project, *identityFault) {
 	if id, ok := text(part, "id"); ok {
 		return s.identity.projectByID(id), nil
-	}
-	name, ok := text(part, "name")
-	if !ok {
-		return nil, expecting("id or name", "project")
 	}
 	domain, ok := member(part, "domain")
 	if !ok {
@@ -356,6 +411,7 @@ func (s *Simulator) findProject(part *jsonObject) (*project, *identityFault) {
 	if !isDomain(domain) {
 		return nil, nil
 	}
+	name, _ := text(part, "name")
 	return s.identity.projectByName(name), nil
 }
 

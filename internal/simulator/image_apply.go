@@ -162,7 +162,7 @@ func (rq *imageRequest) apply(w *workingImage, c change) *apiError {
 
 // mayUpdate checks the policies of a change.
 func (rq *imageRequest) mayUpdate(w *workingImage, c change) *apiError {
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if c.path[0] == "visibility" && c.op != "remove" {
 		if fault := policy.enforceVisibility(as[string](c.value), rq.caller, w.target()); fault != nil {
 			return fault
@@ -185,7 +185,7 @@ func (rq *imageRequest) applyLocations(w *workingImage, c change) *apiError {
 	if c.op == "remove" {
 		rule = "delete_image_location"
 	}
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if fault := policy.enforceOnImage(rule, rq.caller, w.target()); fault != nil {
 		return fault
 	}

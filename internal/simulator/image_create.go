@@ -153,7 +153,7 @@ func (rq *imageRequest) newImage(body *jsonObject) (*workingImage, *apiError) {
 // mayCreate checks the policies of a create. Only an administrator makes an
 // image for somebody else.
 func (rq *imageRequest) mayCreate(target policyTarget) *apiError {
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	foreign := "None"
 	if target.owner != nil {
 		foreign = *target.owner
@@ -225,7 +225,7 @@ func (rq *imageRequest) uploadImage(arguments []string) *apiError {
 	if fault != nil {
 		return fault
 	}
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if fault := policy.enforceOnImage("upload_image", rq.caller, w.target()); fault != nil {
 		return fault
 	}
@@ -282,7 +282,7 @@ func (rq *imageRequest) changeStatus(id, rule, from, to string) *apiError {
 	if fault != nil {
 		return fault
 	}
-	if fault := rq.sim.options.Policy.enforceWrite(rule, rq.caller, w); fault != nil {
+	if fault := rq.policy().enforceWrite(rule, rq.caller, w); fault != nil {
 		return fault
 	}
 	switch w.status {

@@ -26,6 +26,14 @@ type imageRequest struct {
 	commit  func(context.Context) error
 }
 
+// policy returns the rules of the region's image service.
+func (rq *imageRequest) policy() Policy {
+	if policy, ok := rq.sim.options.RegionPolicies[rq.store.region]; ok {
+		return policy
+	}
+	return rq.sim.options.Policy
+}
+
 // writeFate is what becomes of a write that succeeds.
 type writeFate int
 
@@ -302,7 +310,7 @@ func (rq *imageRequest) showImage(arguments []string) *apiError {
 	if fault != nil {
 		return fault
 	}
-	if fault := rq.sim.options.Policy.enforceOnImage("get_image", rq.caller, w.target()); fault != nil {
+	if fault := rq.policy().enforceOnImage("get_image", rq.caller, w.target()); fault != nil {
 		return fault
 	}
 	rq.w.Header().Set("Content-Type", "application/json")
@@ -376,7 +384,7 @@ func (rq *imageRequest) deleteImage(arguments []string) *apiError {
 	if fault != nil {
 		return explainf(http.StatusNotFound, "Failed to find image %s to delete", id)
 	}
-	if fault := rq.sim.options.Policy.enforceWrite("delete_image", rq.caller, w); fault != nil {
+	if fault := rq.policy().enforceWrite("delete_image", rq.caller, w); fault != nil {
 		return fault
 	}
 	if w.protected {

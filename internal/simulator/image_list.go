@@ -280,7 +280,7 @@ func (rq *imageRequest) listImages([]string) *apiError {
 	if fault != nil {
 		return fault
 	}
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if fault := policy.enforce("get_images", rq.caller, policyTarget{owner: projectOf(rq.caller)}); fault != nil {
 		return fault
 	}

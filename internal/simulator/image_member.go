@@ -24,7 +24,7 @@ func (rq *imageRequest) lookupForMembers(id string) (*workingImage, *apiError) {
 // enforceMember checks a rule of the member API; whoever may not see the image
 // is told that there is none.
 func (rq *imageRequest) enforceMember(rule string, w *workingImage) *apiError {
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if fault := policy.enforceOnImage("get_image", rq.caller, w.target()); fault != nil {
 		return fault
 	}
@@ -34,7 +34,7 @@ func (rq *imageRequest) enforceMember(rule string, w *workingImage) *apiError {
 // ownershipChecked tells whether the member API compares owners itself, as it does under the
 // legacy rules. The new rules leave that to the policies.
 func (rq *imageRequest) ownershipChecked() bool {
-	return rq.sim.options.Policy == PolicyLegacy && !rq.caller.admin()
+	return rq.policy() == PolicyLegacy && !rq.caller.admin()
 }
 
 // findMember finds a membership that the caller may see: its own or, as the

@@ -1,7 +1,7 @@
 package simulator
 
 import (
-	_ "embed"
+	_ "embed" // Holds the schema of an image.
 	"fmt"
 	"math"
 	"math/big"
@@ -22,7 +22,7 @@ var imageSchema = mustSchema(imageSchemaText)
 func mustSchema(text []byte) *jsonObject {
 	v, err := parseJSON(text)
 	if err != nil {
-		panic("simulator: the image schema is not JSON: " + err.Error())
+		panic("simulator: a schema is not JSON: " + err.Error())
 	}
 	return as[*jsonObject](v)
 }
@@ -260,5 +260,5 @@ func pythonPattern(pattern string) *regexp.Regexp {
 	if strings.TrimSuffix(pattern, "$")+`\n?$` == idPattern.String() {
 		return idPattern
 	}
-	panic("simulator: the image schema has an unknown pattern " + pattern)
+	panic("simulator: a schema has an unknown pattern " + pattern)
 }

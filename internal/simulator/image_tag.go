@@ -57,7 +57,7 @@ func (rq *imageRequest) lookupForTag(id, verb string) (*workingImage, *apiError)
 	if fault != nil {
 		return nil, rq.tagFault(id, verb, fault)
 	}
-	policy := rq.sim.options.Policy
+	policy := rq.policy()
 	if fault := policy.enforceOnImage("modify_image", rq.caller, w.target()); fault != nil {
 		return nil, fault
 	}

@@ -158,9 +158,9 @@ func (s *Simulator) seedInventory() {
 		Properties: map[string]string{"os_distro": "ubuntu", "os_version": "24.04", "architecture": "x86_64", "build": "20260301.1", "pipeline": "nightly"},
 	})
 	s.CreateImage(Image{
-		ID: "8b7d1e94-3f52-4c88-b1a6-90de64c21100", Name: "windows-11", DiskFormat: "qcow2", MinDisk: 64, MinRAM: 8192,
-		Tags:       []string{"windows", "golden"},
-		Properties: map[string]string{"os_distro": "windows", "os_version": "11", "hw_firmware_type": "uefi", "build": "26100.3775", "pipeline": "monthly"},
+		ID: "8b7d1e94-3f52-4c88-b1a6-90de64c21100", Name: "windows-11", DiskFormat: "qcow2", MinDisk: 64,
+		Tags:       []string{"weekly", "windows"},
+		Properties: map[string]string{"os_version": "11", "hw_firmware_type": "bios", "build": "26100.3775", "pipeline": "monthly"},
 	})
 }
 

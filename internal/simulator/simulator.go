@@ -36,6 +36,8 @@ type Options struct {
 	TagQuota      int
 	// Policy is the set of rules of the image service; empty means PolicyLegacy.
 	Policy Policy
+	// RegionPolicies are the rules of single regions, where they differ.
+	RegionPolicies map[string]Policy
 	// Protections restrict single properties to roles; none means no
 	// restriction. A pattern that is no regular expression makes New panic.
 	Protections []PropertyProtection
