@@ -14,7 +14,7 @@ func TestInventory(t *testing.T) {
 		t.Fatalf("the inventory is %s", names)
 	}
 	windows := got.value["images"].([]any)[1].(map[string]any)
-	for name, want := range map[string]string{"status": "active", "visibility": "private", "owner": c.projectID("demo"), "hw_firmware_type": "uefi", "pipeline": "monthly", "min_disk": "64"} {
+	for name, want := range map[string]string{"status": "active", "visibility": "private", "owner": c.projectID("demo"), "hw_firmware_type": "bios", "pipeline": "monthly", "min_disk": "64"} {
 		expectValue(t, windows, name, want)
 	}
 	if n := len(New(Options{Empty: true}).stores[RegionOne].images); n != 0 {

@@ -237,23 +237,26 @@ func (rq *imageRequest) program(fault *Fault) {
 	}
 }
 
-// serveFault answers a request on which a fault acts.
+// serveFault answers a request on which a fault acts. What happened is recorded
+// before the client can see it.
 func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []byte, fault *Fault, entry *Request) {
-	status := 0
-	defer func() { s.recorder.finish(entry, status, fault.Effect) }()
+	recorded := func(status int) { s.recorder.finish(entry, status, fault.Effect) }
 	if fault.Latency > 0 && fault.Effect != EffectLateCommit {
 		if err := s.options.Wait(r.Context(), fault.Latency); err != nil {
+			recorded(0)
 			breakConnection(w)
 		}
 	}
 	switch fault.Effect {
 	case EffectStatus, EffectHTMLPage:
-		status = fault.Status
+		recorded(fault.Status)
 		writeFault(w, r, fault)
 		return
 	case EffectResetBefore:
+		recorded(0)
 		breakConnection(w)
 	case EffectHang:
+		recorded(0)
 		<-r.Context().Done()
 		breakConnection(w)
 	case EffectExpireToken:
@@ -263,17 +266,18 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []by
 	s.serveService(answer, r, body, fault)
 	switch fault.Effect {
 	case EffectResetAfter:
+		recorded(0)
 		breakConnection(w)
 	case EffectTruncatedBody:
-		status = answer.status
+		recorded(answer.status)
 		answer.sendHalf(w)
 	case EffectMalformedBody:
-		status = answer.status
+		recorded(answer.status)
 		answer.body.Truncate(answer.body.Len() / 2)
 		answer.header.Set("Content-Length", fmt.Sprint(answer.body.Len()))
 		answer.send(w)
 	default:
-		status = answer.status
+		recorded(answer.status)
 		answer.send(w)
 	}
 }
