@@ -12,7 +12,7 @@ func TestAccBetweenPlanAndApply(t *testing.T) {
 	const (
 		old, wanted, third = "old", "wanted", "third"
 		inconsistent       = "Provider produced inconsistent final plan"
-		conflict           = "Image metadata was changed by somebody else"
+		conflict           = "image metadata: somebody else changed it"
 		overwritten        = "Image metadata of somebody else was overwritten"
 	)
 	type expectation struct {

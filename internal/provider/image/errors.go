@@ -180,13 +180,11 @@ func (w *write) conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
 	if afterWrite {
 		when, sent = "after it had been written", "The other attributes were written."
 	}
-	return diag.NewAttributeErrorDiagnostic(w.step.after.path(k.Path), "Image metadata was changed by somebody else",
+	return diag.NewAttributeErrorDiagnostic(w.step.after.path(k.Path), fmt.Sprintf("Unable to %s image metadata: somebody else changed it", w.verb),
 		fmt.Sprintf("Image %s: %s was %s %s, it is %s now, and this configuration wants %s. %s\n\n"+
 			"Run terraform plan to see the difference as it is now and apply that, or set on_conflict = %q to write over what others write in between.",
 			w.object.id, k.Path, w.show(k.Path, k.Expected), when, w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), sent, conflictOverwrite))
 }
-
-const cancelledSummary = "Image metadata was not written completely"
 
 // cancelled describes a run that was interrupted after a write.
 func (w *write) cancelled(result *change.Result, err error) string {

@@ -175,7 +175,7 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 				fmt.Sprintf("Image %s was deleted: it is not found any more from %s, where it was managed. Its metadata cannot be written again; "+
 					"give the ID of another image, or remove the resource.\n\n%s", o.id, o.place, sentence(err)))}
 		}
-		return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image not found",
+		return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Unable to plan image metadata: image not found",
 			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region. "+
 				"Check the ID, and that the provider signs in where the image is.\n\n%s", o.id, o.place, sentence(err)))}
 	}

@@ -279,10 +279,10 @@ func (w *write) failed(ctx context.Context, planned values, result *change.Resul
 func (w *write) interrupted(out *outcome, planned values, result *change.Result, err error) {
 	text := w.cancelled(result, err)
 	if w.step.prior != nil {
-		out.diags = diag.Diagnostics{diag.NewErrorDiagnostic(cancelledSummary, text)}
+		out.diags = diag.Diagnostics{diag.NewErrorDiagnostic("Unable to update image metadata: the run was cancelled", text)}
 		return
 	}
-	out.diags = diag.Diagnostics{diag.NewWarningDiagnostic(cancelledSummary, text)}
+	out.diags = diag.Diagnostics{diag.NewWarningDiagnostic("Image metadata was not written completely", text)}
 	for name, value := range planned {
 		if value.IsFullyKnown() {
 			out.state[name] = value
