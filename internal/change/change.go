@@ -90,8 +90,13 @@ type Change struct {
 
 // Timing is how long and how often a write is looked after.
 type Timing struct {
-	// VerifyAfter is how long after a write the object is read again.
+	// VerifyAfter is how long after a write the object is read again. Where it
+	// is not zero and the write itself took longer than half of it, twice the
+	// time of the write: another writer that read the object before, and would
+	// store that over it, is as slow.
 	VerifyAfter time.Duration
+	// Now is the clock that writes are timed by. Nil: time.Now.
+	Now func() time.Time
 	// Sleep waits; it returns the context's error when that ends first. Nil:
 	// by the clock.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -194,6 +199,9 @@ func Apply(ctx context.Context, store Store, c Change, t Timing) (*Result, error
 	if t.Sleep == nil {
 		t.Sleep = sleep
 	}
+	if t.Now == nil {
+		t.Now = time.Now
+	}
 	if t.Jitter == nil {
 		t.Jitter = rand.Float64
 	}
@@ -281,7 +289,9 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 	if len(r.sent) == 0 {
 		r.result.Found = current
 	}
+	began := r.timing.Now()
 	answer, writeErr := r.store.Write(finish, current, operations)
+	took := r.timing.Now().Sub(began)
 	r.rewrites++
 	var refused *WriteError
 	effect := Unknown
@@ -305,7 +315,7 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 		r.result.Document = answer
 		return answer, r.review(current, answer)
 	}
-	if wait := r.settleTime(writeErr, effect); wait > 0 {
+	if wait := r.settleTime(took, writeErr, effect); wait > 0 {
 		// A wait that the caller ends early is followed by the read at once.
 		_ = r.timing.Sleep(ctx, wait)
 	}
@@ -330,8 +340,11 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 }
 
 // settleTime returns how long to wait between a write and the look at its result.
-func (r *run) settleTime(writeErr error, effect Effect) time.Duration {
+func (r *run) settleTime(took time.Duration, writeErr error, effect Effect) time.Duration {
 	wait := r.timing.VerifyAfter
+	if wait > 0 {
+		wait = max(wait, 2*took)
+	}
 	switch {
 	case effect == Stale || effect == Refused:
 		return 0

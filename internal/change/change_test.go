@@ -109,6 +109,25 @@ func TestAWriteIsReadAgain(t *testing.T) {
 	}
 }
 
+func TestASlowServerIsGivenMoreTime(t *testing.T) {
+	for _, c := range []struct{ verifyAfter, took, want time.Duration }{
+		{time.Second, 100 * time.Millisecond, time.Second},
+		{time.Second, 700 * time.Millisecond, 1400 * time.Millisecond},
+		{0, 700 * time.Millisecond, 0}, // Nobody else writes.
+	} {
+		now := time.Unix(0, 0)
+		s := &server{document: doc(), beforeWrite: func(int) { now = now.Add(c.took) }}
+		var waited time.Duration
+		slow := change.Timing{
+			VerifyAfter: c.verifyAfter, Now: func() time.Time { return now }, Jitter: timing.Jitter,
+			Sleep: func(_ context.Context, d time.Duration) error { waited += d; return nil },
+		}
+		if _, err := change.Apply(t.Context(), s, change.Change{Seen: doc(), Want: patch.Want{"/k": `"new"`}}, slow); err != nil || waited != c.want {
+			t.Errorf("%+v: %v, waited %v", c, err, waited)
+		}
+	}
+}
+
 // TestBetweenPlanAndApply goes through what can happen to an owned pointer
 // between the plan and the fresh read.
 func TestBetweenPlanAndApply(t *testing.T) {

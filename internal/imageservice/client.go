@@ -100,18 +100,21 @@ var ErrNotFound = errors.New("image not found")
 // Image returns an image. errors.Is(err, ErrNotFound) is true for an image that
 // does not exist; other errors wrap a *transport.APIError, a *transport.Error, a
 // *SignInError, a *TokenExpiredError or the context's.
-func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
+//
+// Texts in secrets are shown by no error, though the service may quote them.
+func (c *Client) Image(ctx context.Context, id string, secrets ...string) (*Image, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	return c.read(ctx, id)
+	return c.read(ctx, id, secrets)
 }
 
 // read is the one place that reads images.
-func (c *Client) read(ctx context.Context, id string) (*Image, error) {
+func (c *Client) read(ctx context.Context, id string, secrets []string) (*Image, error) {
 	r, resp, err := c.send(ctx, transport.Request{
-		Method: http.MethodGet,
-		Header: http.Header{"Accept": {"application/json"}},
+		Method:  http.MethodGet,
+		Header:  http.Header{"Accept": {"application/json"}},
+		Secrets: secrets,
 	}, id)
 	if err != nil {
 		return nil, err

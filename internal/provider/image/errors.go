@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -200,14 +199,13 @@ func (w *write) cancelled(result *change.Result, err error) string {
 }
 
 // secrets returns the sensitive texts that an answer of the server may repeat.
-func (w *write) secrets() []string {
-	secrets := append(secretsOf(&w.step.after, w.step.record), secretsOf(&w.step.before, w.step.record)...)
-	slices.Sort(secrets)
-	return slices.Compact(secrets)
+func (w *write) secrets(seen patch.Document) []string {
+	return append(secretsOf(&w.step.after, w.step.record, seen), secretsOf(&w.step.before, w.step.record, seen)...)
 }
 
-// secretsOf returns the values of the sensitive pointers, wanted and found.
-func secretsOf(owns *owned, record patch.Patch) []string {
+// secretsOf returns the values of the sensitive pointers: wanted, found, and
+// seen in a document.
+func secretsOf(owns *owned, record patch.Patch, seen patch.Document) []string {
 	var secrets []string
 	add := func(value patch.Value) {
 		if s, ok := value.AsString(); ok && s != "" {
@@ -216,6 +214,7 @@ func secretsOf(owns *owned, record patch.Patch) []string {
 	}
 	for p := range owns.sensitive {
 		add(owns.want[p])
+		add(seen[p])
 		if entry, ok := record.Find(p); ok {
 			add(entry.Old)
 			add(entry.New)

@@ -166,7 +166,8 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 	if have := o.memory.Known(o.key); have != nil {
 		return have, nil
 	}
-	image, err := o.service.Image(ctx, o.id)
+	secrets := append(secretsOf(&step.after, step.record, private.Document), secretsOf(&step.before, step.record, private.Document)...)
+	image, err := o.service.Image(ctx, o.id, secrets...)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if o.memory.FoundGone(o.key) {
 			// Terraform plans this create also on the way to a destroy, which
@@ -240,7 +241,7 @@ func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if diags.HasError() {
 		return
 	}
-	image, err := o.service.Image(ctx, id)
+	image, err := o.service.Image(ctx, id, secretsOf(&owns, record, before.Document)...)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if elsewhere := o.elsewhere("read", before.Place); elsewhere != nil {
 			resp.Diagnostics.Append(elsewhere)

@@ -24,20 +24,31 @@ import (
 // store is an image as the object of a change.
 type store struct {
 	*object
-	secrets []string // texts that no error may show
+	sensitive func(patch.Pointer) bool
+	secrets   []string // texts that no error may show
 }
 
-func (s store) Read(ctx context.Context) (patch.Document, error) {
-	image, err := s.service.Image(patient(ctx), s.id)
+// note adds what a document holds at sensitive pointers to the secrets.
+func (s *store) note(d patch.Document) {
+	for p, value := range d {
+		if text, ok := value.AsString(); ok && text != "" && s.sensitive(p) && !slices.Contains(s.secrets, text) {
+			s.secrets = append(s.secrets, text)
+		}
+	}
+}
+
+func (s *store) Read(ctx context.Context) (patch.Document, error) {
+	image, err := s.service.Image(patient(ctx), s.id, s.secrets...)
 	if err != nil {
 		return nil, err
 	}
 	d := image.Document()
 	s.memory.First(s.key, d)
+	s.note(d)
 	return d, nil
 }
 
-func (s store) Write(ctx context.Context, current patch.Document, p patch.Patch) (patch.Document, error) {
+func (s *store) Write(ctx context.Context, current patch.Document, p patch.Patch) (patch.Document, error) {
 	image, err := s.service.Patch(patient(ctx), s.id, current, p, s.secrets...)
 	if err != nil {
 		return nil, &change.WriteError{Effect: effectOf(err), Err: err}
@@ -117,7 +128,7 @@ func (w *write) run(ctx context.Context, planned values) outcome {
 	if w.step.overwrite {
 		c.OnConflict = change.Overwrite
 	}
-	result, err := tolerant(ctx, store{w.object, w.secrets()}, c, change.Timing{VerifyAfter: w.clients.VerifyAfter})
+	result, err := tolerant(ctx, &store{object: w.object, sensitive: w.sensitive, secrets: w.secrets(seen)}, c, change.Timing{VerifyAfter: w.clients.VerifyAfter})
 	w.logSent(ctx, seen, result)
 	if err != nil {
 		return w.failed(ctx, planned, result, err)
@@ -145,7 +156,7 @@ func (w *write) takeOver() {
 
 // tolerant carries a change out, leaving out releases that the server names in a
 // refusal: a key that may be created but not changed could never be dropped else.
-func tolerant(ctx context.Context, s store, c change.Change, t change.Timing) (*change.Result, error) {
+func tolerant(ctx context.Context, s *store, c change.Change, t change.Timing) (*change.Result, error) {
 	var refused []patch.Conflict
 	for {
 		result, err := change.Apply(ctx, s, c, t)
@@ -475,7 +486,7 @@ func (r *metadataResource) restore(ctx context.Context, o *object, rule string, 
 	if len(release) == 0 {
 		return diags
 	}
-	result, err := tolerant(ctx, store{o, secretsOf(owns, record)}, change.Change{Release: release, Equal: attribute.Equal}, change.Timing{VerifyAfter: r.clients.VerifyAfter})
+	result, err := tolerant(ctx, &store{object: o, sensitive: owns.isSensitive, secrets: secretsOf(owns, record, private.Document)}, change.Change{Release: release, Equal: attribute.Equal}, change.Timing{VerifyAfter: r.clients.VerifyAfter})
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if elsewhere := o.elsewhere("delete", private.Place); elsewhere != nil {
 			diags.Append(elsewhere)
