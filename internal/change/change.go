@@ -92,7 +92,7 @@ type Change struct {
 type Timing struct {
 	// VerifyAfter is how long after a write the object is read again. Where it
 	// is not zero and the write itself took longer than half of it, twice the
-	// time of the write: another writer that read the object before, and would
+	// time of the write, 10 s at most: another writer that read the object before, and would
 	// store that over it, is as slow.
 	VerifyAfter time.Duration
 	// Now is the clock that writes are timed by. Nil: time.Now.
@@ -114,6 +114,8 @@ const (
 	// minSettle is the least time between a write of unknown effect and the
 	// look that decides whether to repeat it: the server may still be at it.
 	minSettle = 500 * time.Millisecond
+	// maxSettle bounds how much longer a slow write is waited for.
+	maxSettle = 10 * time.Second
 	// minJitter is the least span that the waits of repeated writes vary by.
 	minJitter = 100 * time.Millisecond
 )
@@ -343,7 +345,7 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 func (r *run) settleTime(took time.Duration, writeErr error, effect Effect) time.Duration {
 	wait := r.timing.VerifyAfter
 	if wait > 0 {
-		wait = max(wait, 2*took)
+		wait = max(wait, min(2*took, maxSettle))
 	}
 	switch {
 	case effect == Stale || effect == Refused:

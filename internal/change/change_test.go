@@ -113,6 +113,7 @@ func TestASlowServerIsGivenMoreTime(t *testing.T) {
 	for _, c := range []struct{ verifyAfter, took, want time.Duration }{
 		{time.Second, 100 * time.Millisecond, time.Second},
 		{time.Second, 700 * time.Millisecond, 1400 * time.Millisecond},
+		{time.Second, time.Minute, 10 * time.Second},
 		{0, 700 * time.Millisecond, 0}, // Nobody else writes.
 	} {
 		now := time.Unix(0, 0)

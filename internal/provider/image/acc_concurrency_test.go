@@ -60,8 +60,10 @@ func (w *writer) apply(round int) acceptance.Result {
 	return r
 }
 
-// breath is the pause of the other client between an answer and its next write.
-const breath = 20 * time.Millisecond
+// breath is the pause of the other client between an answer and its next write,
+// as long as starting a command takes. At 100 ms about one in six of our writes
+// is lost; the provider repeats a lost write four times.
+const breath = 100 * time.Millisecond
 
 // stranger writes other keys of an image in a loop until stop is called, and
 // reports how many of its writes were acknowledged and how many not.
