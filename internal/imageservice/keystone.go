@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,7 @@ func (k *keystone) validate(ctx context.Context, token string) (*grant, error) {
 }
 
 // projects returns the names of the projects that a token may be scoped to.
-func (k *keystone) projects(ctx context.Context, token string) ([]string, error) {
+func (k *keystone) projects(ctx context.Context, token string) ([]tokens.Project, error) {
 	r := transport.Request{
 		Method: http.MethodGet,
 		URL:    k.url + "/auth/projects",
@@ -102,11 +103,7 @@ func (k *keystone) projects(ctx context.Context, token string) ([]string, error)
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(resp.Body, &answer) != nil {
 		return nil, transport.NewAPIError(r, resp)
 	}
-	var names []string
-	for _, p := range answer.Projects {
-		names = append(names, fmt.Sprintf("%s (%s)", transport.CleanText(p.Name), transport.CleanText(p.ID)))
-	}
-	return names, nil
+	return answer.Projects, nil
 }
 
 // readGrant reads the answer to a sign-in. An answer that is no token, whatever
@@ -262,6 +259,10 @@ func (s *signer) explainRefusal(ctx context.Context, refusal error) error {
 	if c.project.wanted() {
 		g, err := s.keystone.create(ctx, c.options, nil)
 		if err == nil {
+			projects, err := s.keystone.projects(ctx, g.token)
+			if err == nil && slices.ContainsFunc(projects, func(p tokens.Project) bool { return c.project.is(&p) }) {
+				return signInErrorf(refusal, "Keystone refused the sign-in of %s once, though the password and the %s are right; run it again", c.who, c.project)
+			}
 			return signInErrorf(refusal, "the password of %s is right, but there is no %s, or the user has no role on it%s", c.who, c.project, s.usableProjects(ctx, g.token))
 		}
 		if statusOf(err) != http.StatusUnauthorized {
@@ -273,12 +274,16 @@ func (s *signer) explainRefusal(ctx context.Context, refusal error) error {
 
 // usableProjects names the projects of the user, or nothing when Keystone does not say.
 func (s *signer) usableProjects(ctx context.Context, token string) string {
-	names, err := s.keystone.projects(ctx, token)
+	projects, err := s.keystone.projects(ctx, token)
 	switch {
 	case err != nil:
 		return ""
-	case len(names) == 0:
+	case len(projects) == 0:
 		return "; there is no project that this user has a role on"
+	}
+	names := make([]string, len(projects))
+	for i, p := range projects {
+		names[i] = fmt.Sprintf("%s (%s)", transport.CleanText(p.Name), transport.CleanText(p.ID))
 	}
 	return "; this user can use " + list(names)
 }

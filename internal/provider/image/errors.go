@@ -142,7 +142,7 @@ func (w *write) failure(found patch.Document, err error) diag.Diagnostic {
 		return diag.WithPath(path.Root(attrTags), d)
 	}
 	if _, owned := w.step.after.want[p]; owned {
-		return diag.WithPath(w.step.after.path(p), d)
+		return diag.WithPath(w.step.path(p), d)
 	}
 	return d
 }
@@ -161,11 +161,15 @@ func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
 		}
 	case errors.As(err, &lost):
 		for _, o := range lost.Lost {
-			diags.AddAttributeError(w.step.after.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb),
+			another := ", or use another name"
+			if !w.step.owns(o.Path) {
+				another = ""
+			}
+			diags.AddAttributeError(w.step.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb),
 				fmt.Sprintf("Image %s: the image service acknowledged %s = %s %d times and does not hold it: %s. "+
 					"Either another writer keeps storing an older version of the image, or the service swallows this name. What else was written is in state. "+
-					"Run it again when nobody else writes, or use another name.",
-					w.object.id, o.Path, w.show(o.Path, o.New), lost.Tries, "it is "+w.show(o.Path, o.Old)+" now"))
+					"Run it again when nobody else writes%s.",
+					w.object.id, o.Path, w.show(o.Path, o.New), lost.Tries, "it is "+w.show(o.Path, o.Old)+" now", another))
 		}
 	default:
 		diags.Append(w.failure(result.Found, err))
@@ -179,7 +183,7 @@ func (w *write) conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
 	if afterWrite {
 		when, sent = "after it had been written", "The other attributes were written."
 	}
-	return diag.NewAttributeErrorDiagnostic(w.step.after.path(k.Path), fmt.Sprintf("Unable to %s image metadata: somebody else changed it", w.verb),
+	return diag.NewAttributeErrorDiagnostic(w.step.path(k.Path), fmt.Sprintf("Unable to %s image metadata: somebody else changed it", w.verb),
 		fmt.Sprintf("Image %s: %s was %s %s, it is %s now, and this configuration wants %s. %s\n\n"+
 			"Run terraform plan to see the difference as it is now and apply that, or set on_conflict = %q to write over what others write in between.",
 			w.object.id, k.Path, w.show(k.Path, k.Expected), when, w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), sent, conflictOverwrite))

@@ -60,6 +60,14 @@ func (s *step) sensitive(p patch.Pointer) bool {
 	return s.before.sensitive[p] || s.after.sensitive[p]
 }
 
+// path returns where a pointer stands, or stood, in the configuration.
+func (s *step) path(p patch.Pointer) path.Path {
+	if _, before := s.before.want[p]; before && !s.owns(p) {
+		return s.before.path(p)
+	}
+	return s.after.path(p)
+}
+
 // difference returns what an apply does to a document.
 func (s *step) difference(have patch.Document) plan.Difference {
 	operations, left := s.released()

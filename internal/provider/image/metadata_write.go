@@ -230,14 +230,14 @@ func (w *write) known(state values, result *change.Result) diag.Diagnostics {
 func (w *write) warnings(joining []patch.Pointer, result *change.Result) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, k := range result.Overwritten {
-		diags.AddAttributeWarning(w.step.after.path(k.Path), "Image metadata of somebody else was overwritten",
+		diags.AddAttributeWarning(w.step.path(k.Path), "Image metadata of somebody else was overwritten",
 			fmt.Sprintf("Image %s: %s was %s when this was planned and %s when it was applied. It is %s now, because on_conflict is %q.",
 				w.object.id, k.Path, w.show(k.Path, k.Expected), w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), conflictOverwrite))
 	}
 	diags.Append(keptWarning(w.object.id, result.Kept, w.show)...)
 	for _, p := range joining {
 		if why := w.cannotReturn(p, result.Found[p]); why != "" {
-			diags.AddAttributeWarning(w.step.after.path(p), "Image metadata cannot be restored later",
+			diags.AddAttributeWarning(w.step.path(p), "Image metadata cannot be restored later",
 				fmt.Sprintf("Image %s: %s was %s when this resource took it over; %s.", w.object.id, p, w.show(p, result.Found[p]), why))
 		}
 	}
