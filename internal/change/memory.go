@@ -166,16 +166,16 @@ func (m *Memory) HandOver(key Key, h Handover) {
 }
 
 // TakeOver returns, once, the handover that has most pointers in common with
-// the new instance's, or an empty one.
-func (m *Memory) TakeOver(key Key, pointers patch.Want) Handover {
+// those that the new instance owns, or an empty one.
+func (m *Memory) TakeOver(key Key, owns func(patch.Pointer) bool) Handover {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.object(key)
-	best, most := -1, 0
+	best, most := -1, -1
 	for i, h := range o.handovers {
 		common := 0
 		for _, entry := range h.Record {
-			if _, ok := pointers[entry.Path]; ok {
+			if owns(entry.Path) {
 				common++
 			}
 		}

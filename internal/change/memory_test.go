@@ -91,21 +91,27 @@ func TestHolders(t *testing.T) {
 }
 
 func TestAHandedOverRecordGoesToItsSuccessorOnce(t *testing.T) {
+	owning := func(pointers ...patch.Pointer) func(patch.Pointer) bool {
+		return func(p patch.Pointer) bool { return slices.Contains(pointers, p) }
+	}
 	m := change.NewMemory()
 	a := patch.Patch{{Path: "/a"}, {Path: "/b"}}
 	b := patch.Patch{{Path: "/c"}}
+	c := patch.Patch{{Path: "/d"}}
 	m.HandOver(key, change.Handover{Record: a})
 	m.HandOver(key, change.Handover{Record: b})
-	if got := m.TakeOver(key, patch.Want{"/x": "1"}).Record; got != nil {
-		t.Errorf("a stranger took %v", got)
-	}
-	if got := m.TakeOver(key, patch.Want{"/c": "1", "/x": "1"}).Record; !slices.Equal(got, b) {
+	m.HandOver(key, change.Handover{Record: c})
+	if got := m.TakeOver(key, owning("/c", "/x")).Record; !slices.Equal(got, b) {
 		t.Errorf("%v", got)
 	}
-	if got := m.TakeOver(key, patch.Want{"/a": "1"}).Record; !slices.Equal(got, a) {
+	if got := m.TakeOver(key, owning("/d")).Record; !slices.Equal(got, c) {
 		t.Errorf("%v", got)
 	}
-	if got := m.TakeOver(key, patch.Want{"/a": "1"}).Record; got != nil {
+	// A replacement that owns nothing of what its predecessor did.
+	if got := m.TakeOver(key, owning("/x")).Record; !slices.Equal(got, a) {
+		t.Errorf("%v", got)
+	}
+	if got := m.TakeOver(key, owning("/a")).Record; got != nil {
 		t.Errorf("taken twice: %v", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -205,7 +204,7 @@ func (s *signer) obtain(ctx context.Context) (*grant, error) {
 		return g, nil
 	}
 	if statusOf(err) == http.StatusUnauthorized {
-		return nil, s.explainRefusal(ctx, err)
+		return s.afterRefusal(ctx, err, scope)
 	}
 	return nil, s.explain(err)
 }
@@ -244,13 +243,15 @@ type refusedTokenError struct{ *SignInError }
 
 func (e *refusedTokenError) Unwrap() error { return e.SignInError }
 
-// explainRefusal finds out what a 401 is about. Keystone says the same about a
+// afterRefusal finds out what a 401 is about. Keystone says the same about a
 // wrong password, an unknown domain and a project that the user has no role on
 // (measured on Keystone 22.0), so the sign-in is tried again without a project.
-func (s *signer) explainRefusal(ctx context.Context, refusal error) error {
+// If that works, the refusal may have been a passing one: the sign-in is tried
+// once more as it was.
+func (s *signer) afterRefusal(ctx context.Context, refusal error, scope *gophercloud.AuthScope) (*grant, error) {
 	c := s.credentials
 	if c.method == byApplicationCredential {
-		return signInErrorf(refusal, "Keystone does not accept %s: its id or its secret is wrong, or it has expired or was deleted", c.who)
+		return nil, signInErrorf(refusal, "Keystone does not accept %s: its id or its secret is wrong, or it has expired or was deleted", c.who)
 	}
 	wrong := "check the name, the password and the domain (username, password, user_domain_name)"
 	if c.options.UserID != "" {
@@ -259,17 +260,16 @@ func (s *signer) explainRefusal(ctx context.Context, refusal error) error {
 	if c.project.wanted() {
 		g, err := s.keystone.create(ctx, c.options, nil)
 		if err == nil {
-			projects, err := s.keystone.projects(ctx, g.token)
-			if err == nil && slices.ContainsFunc(projects, func(p tokens.Project) bool { return c.project.is(&p) }) {
-				return signInErrorf(refusal, "Keystone refused the sign-in of %s once, though the password and the %s are right; run it again", c.who, c.project)
+			if again, err := s.keystone.create(ctx, c.options, scope); err == nil {
+				return again, nil
 			}
-			return signInErrorf(refusal, "the password of %s is right, but there is no %s, or the user has no role on it%s", c.who, c.project, s.usableProjects(ctx, g.token))
+			return nil, signInErrorf(refusal, "the password of %s is right, but there is no %s, or the user has no role on it%s", c.who, c.project, s.usableProjects(ctx, g.token))
 		}
 		if statusOf(err) != http.StatusUnauthorized {
 			wrong += ", and the project"
 		}
 	}
-	return signInErrorf(refusal, "Keystone does not accept %s with this password: %s", c.who, wrong)
+	return nil, signInErrorf(refusal, "Keystone does not accept %s with this password: %s", c.who, wrong)
 }
 
 // usableProjects names the projects of the user, or nothing when Keystone does not say.

@@ -306,8 +306,8 @@ func (c *faultCombination) ends() (end ending, patches int) {
 	switch {
 	case k.name == gone:
 		return c.endsWhenGone(writes, beforeWrite)
-	case k.status() == http.StatusUnauthorized && !k.forever() && !c.signsIn() || k.fault.Effect == simulator.EffectExpireToken:
-		// The session is made anew.
+	case k.status() == http.StatusUnauthorized && !k.forever() || k.fault.Effect == simulator.EffectExpireToken:
+		// The session is made anew, or the sign-in repeated that was refused once.
 		if c.request == o.patch {
 			writes = 2
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -52,7 +53,8 @@ func stepOf(planned values, prior tftypes.Value) (*step, diag.Diagnostics) {
 
 // silent says that the image is not concerned: only settings, or the record, change.
 func (s *step) silent() bool {
-	return !s.fresh && s.before.exclusive == s.after.exclusive && maps.Equal(s.before.want, s.after.want) && maps.Equal(s.before.typed, s.after.typed)
+	leftover := slices.ContainsFunc(s.record, func(entry patch.Operation) bool { return !s.owns(entry.Path) })
+	return !s.fresh && !leftover && s.before.exclusive == s.after.exclusive && maps.Equal(s.before.want, s.after.want) && maps.Equal(s.before.typed, s.after.typed)
 }
 
 // sensitive says whether the value of a pointer is shown nowhere.
@@ -101,7 +103,8 @@ func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnosti
 	planned[attrPlannedChanges] = stringList(d.PlannedChanges())
 	joining := s.joins(have)
 	planned.setRecord(s.next(nil, have), s.after.isSensitive)
-	plainJoins, hiddenJoins := s.fresh, s.fresh && len(s.after.sensitive) > 0
+	// A replacement takes over what its predecessor had found, which no plan knows.
+	plainJoins, hiddenJoins := s.fresh, s.fresh
 	plainJoins = plainJoins || (s.after.exclusive && !s.before.exclusive)
 	for _, p := range joining {
 		plainJoins = plainJoins || !s.after.sensitive[p]

@@ -143,7 +143,7 @@ func (w *write) run(ctx context.Context, planned values) outcome {
 
 // takeOver makes what a replaced instance handed over this one's own.
 func (w *write) takeOver() {
-	handover := w.object.memory.TakeOver(w.object.key, w.step.after.want)
+	handover := w.object.memory.TakeOver(w.object.key, w.step.owns)
 	for _, entry := range handover.Record {
 		if w.step.owns(entry.Path) {
 			w.step.record = append(w.step.record, entry)
@@ -203,6 +203,9 @@ func (w *write) succeeded(planned values, result *change.Result) outcome {
 	wanted := w.step.after.wanted(result.Found)
 	memory.Hold(key, change.Nobody, change.Values(result.Document, result.Effect()))
 	memory.Hold(key, w.before.Instance, change.Values(result.Document, wanted))
+	for _, root := range w.step.after.sets() {
+		memory.Hold(key, w.before.Instance, patch.Want{root: patch.Absent}) // Also the members that nobody has yet.
+	}
 	return outcome{state: state, diags: diags, private: plan.Private{Document: result.Document, Place: &w.object.place, Instance: w.before.Instance}}
 }
 
@@ -452,6 +455,13 @@ func keptWarning(id string, kept []patch.Conflict, show func(patch.Pointer, patc
 	return diags
 }
 
+// heldByOther says whether another instance of this run has the pointer, or the
+// whole set that it is a member of.
+func (o *object) heldByOther(instance string, p patch.Pointer) bool {
+	_, tag := p.MemberOf(attribute.Tags)
+	return o.memory.HeldByOther(o.key, instance, p) || tag && o.memory.HeldByOther(o.key, instance, attribute.Tags)
+}
+
 // restoresAny says whether an on_destroy rule sends anything.
 func restoresAny(rule string, record patch.Patch) bool {
 	return slices.ContainsFunc(record, func(entry patch.Operation) bool { return restores(rule, entry) })
@@ -471,7 +481,7 @@ func (r *metadataResource) restore(ctx context.Context, o *object, rule string, 
 	for _, entry := range record {
 		switch {
 		case !restores(rule, entry):
-		case o.memory.HeldByOther(o.key, private.Instance, entry.Path):
+		case o.heldByOther(private.Instance, entry.Path):
 			held = append(held, fmt.Sprintf("%s, which this resource had found as %s", entry.Path, show(entry.Path, entry.New)))
 		default:
 			release = append(release, entry)
