@@ -487,7 +487,9 @@ func TestAccAnswersThatAreNotGlances(t *testing.T) {
 				t.Parallel()
 				own := *s
 				own.proxy = acceptance.NewProxy(t, s.cloud.Regions[acceptance.RegionOne])
-				p := configured(t, own.signIn(acceptance.UserDemo, acceptance.RegionOne))
+				once := own.signIn(acceptance.UserDemo, acceptance.RegionOne)
+				once["max_retries"] = 0 // Each answer comes once.
+				p := configured(t, once)
 				own.proxy.Before(acceptance.Match{Method: http.MethodGet, Nth: 1}, c.answer)
 				_, diags := p.plan(instance{}, config)
 				soleError(t, diags, "", append(c.texts, id)...)
