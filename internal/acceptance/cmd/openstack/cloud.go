@@ -142,7 +142,9 @@ func (c *cloud) startKeystone(ctx context.Context, name, configuration string, p
 		[]string{"OS_KEYSTONE_CONFIG_FILES=" + configuration},
 		"uwsgi", "--plugin", "python3", "--wsgi-file", "/usr/bin/keystone-wsgi-public",
 		"--http-socket", address(port), "--master", "--no-orphans", "--die-on-term", "--need-app", "--lazy-apps",
-		"--processes", "1", "--enable-threads", "--threads", "4",
+		// Processes rather than threads: a SQLite connection belongs to the thread
+		// that made it, and a request in another one ends without an answer.
+		"--processes", "3",
 		// uWSGI closes the connection after an answer; unless it says so, clients
 		// send their next request into the closed one.
 		"--add-header", "Connection: close",
