@@ -61,9 +61,10 @@ func (w *writer) apply(round int) acceptance.Result {
 }
 
 // breath is the pause of the other client between an answer and its next write,
-// as long as starting a command takes. At 100 ms about one in six of our writes
-// is lost; the provider repeats a lost write four times.
-const breath = 100 * time.Millisecond
+// about what a person's loop of commands takes. A patch of twenty keys takes this
+// service 0.2 s, and one is lost whenever another writer's falls into it; the
+// provider repeats a lost write four times, and then says so.
+const breath = 500 * time.Millisecond
 
 // stranger writes other keys of an image in a loop until stop is called, and
 // reports how many of its writes were acknowledged and how many not.
