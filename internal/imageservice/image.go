@@ -8,18 +8,18 @@ import (
 	"maps"
 	"regexp"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
-
-// Tags is the set of an image's tags, each of which has a pointer of its own in
-// an image's document.
-const Tags patch.Pointer = "/tags"
 
 // imageID is the form of an image's id in Glance's schema of an image.
 var imageID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
+// ValidID says whether a text can be the id of an image.
+func ValidID(id string) bool { return imageID.MatchString(id) }
+
 func checkID(id string) error {
-	if !imageID.MatchString(id) {
+	if !ValidID(id) {
 		return fmt.Errorf("%q is not the id of an image, which is a UUID such as 0f2a7d5e-3c1b-4e8f-9a6d-5b4c3d2e1f00", id)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (i *Image) addTags(raw json.RawMessage) bool {
 		}
 	}
 	for _, tag := range tags {
-		i.document[Tags.Member(*tag)] = patch.StringValue(*tag)
+		i.document[attribute.Tags.Member(*tag)] = patch.StringValue(*tag)
 	}
 	return true
 }

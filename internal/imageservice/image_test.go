@@ -6,6 +6,7 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
 
@@ -96,7 +97,7 @@ func FuzzDecodeImage(f *testing.F) {
 			}
 			key, top := pointer.Key()
 			_, member := members[key]
-			if _, tag := pointer.MemberOf(Tags); !tag && (!top || !member) {
+			if _, tag := pointer.MemberOf(attribute.Tags); !tag && (!top || !member) {
 				t.Errorf("%s comes from nowhere", pointer)
 			}
 		}

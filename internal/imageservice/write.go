@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
@@ -52,7 +53,7 @@ func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p
 	if len(p) == 0 {
 		return nil, &PatchError{Effect: Unsent, Err: errors.New("the patch is empty")}
 	}
-	body, err := c.dialect.Encode(p, current, Tags)
+	body, err := c.dialect.Encode(p, current, attribute.Tags)
 	if err != nil {
 		return nil, &PatchError{Effect: Unsent, Err: err}
 	}

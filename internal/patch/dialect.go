@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Dialect is a wire form of a patch.
@@ -77,11 +78,7 @@ func (d Dialect) gather(p Patch, on Document, sets []Pointer) ([]wireOperation, 
 				continue
 			}
 			done[root] = true
-			members := p.Apply(on).Members(root)
-			if members == nil {
-				members = []string{}
-			}
-			value := Value(encode(members))
+			value := listValue(p.Apply(on).Members(root))
 			wire = append(wire, wireOperation{Op: Replace, Path: root, Value: &value})
 			continue
 		}
@@ -95,6 +92,15 @@ func (d Dialect) gather(p Patch, on Document, sets []Pointer) ([]wireOperation, 
 		wire = append(wire, w)
 	}
 	return wire, nil
+}
+
+// listValue returns the value of a list of strings; none is [], never null.
+func listValue(members []string) Value {
+	texts := make([]string, len(members))
+	for i, m := range members {
+		texts[i] = string(StringValue(m))
+	}
+	return Value("[" + strings.Join(texts, ",") + "]")
 }
 
 func (d Dialect) check(p Pointer) error {

@@ -120,13 +120,13 @@ func TestRestorePatchText(t *testing.T) {
 	record := patch.Patch{
 		{Path: "/a", Old: `"mine"`, New: `"theirs"`},
 		{Path: "/b", Old: `"mine"`, New: patch.Absent},
-		{Path: "/c", Old: patch.Absent, New: `"theirs"`},
+		{Path: "/c", Old: patch.Absent, New: `"<theirs> & ours"`},
 		{Path: "/d", Old: patch.Absent, New: patch.Absent},
 		{Path: "/tags/golden", Old: `"golden"`, New: `"golden"`},
 	}
 	want := `[{"op":"test","path":"/a","value":"mine"},{"op":"replace","path":"/a","value":"theirs"},` +
 		`{"op":"test","path":"/b","value":"mine"},{"op":"remove","path":"/b"},` +
-		`{"op":"add","path":"/c","value":"theirs"},` +
+		`{"op":"add","path":"/c","value":"\u003ctheirs\u003e \u0026 ours"},` +
 		`{"op":"remove","path":"/d"},` +
 		`{"op":"test","path":"/tags/golden","value":"golden"},{"op":"replace","path":"/tags/golden","value":"golden"}]`
 	if got := patch.EncodeRestore(record); got != want {

@@ -1,8 +1,10 @@
 package patch
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // test is the operation of RFC 6902 §4.6. Only restore patches hold it: the
@@ -14,22 +16,24 @@ const test Kind = "test"
 // for absence, so an operation that expects nothing has none. Operations that
 // change nothing are kept; members of sets stand at pointers of their own.
 func EncodeRestore(p Patch) string {
-	wire := make([]wireOperation, 0, 2*len(p))
+	texts := make([]string, 0, 2*len(p))
+	write := func(kind Kind, path Pointer, value Value) {
+		text := `{"op":"` + string(kind) + `","path":` + string(StringValue(string(path)))
+		if value != Absent {
+			text += `,"value":` + string(value)
+		}
+		texts = append(texts, text+"}")
+	}
 	for _, o := range p {
 		if o.Old != Absent {
-			wire = append(wire, wireOperation{Op: test, Path: o.Path, Value: &o.Old})
+			write(test, o.Path, o.Old)
 		}
-		w := wireOperation{Op: o.Kind(), Path: o.Path}
-		if w.Op != Remove {
-			w.Value = &o.New
-		}
-		wire = append(wire, w)
+		write(o.Kind(), o.Path, o.New)
 	}
-	raw, err := json.Marshal(wire)
-	if err != nil {
-		panic(fmt.Sprintf("patch: an operation does not encode: %v", err))
-	}
-	return string(raw)
+	// The escapes are those of Terraform's jsonencode, as in the other encodings.
+	var escaped bytes.Buffer
+	json.HTMLEscape(&escaped, []byte("["+strings.Join(texts, ",")+"]"))
+	return escaped.String()
 }
 
 // DecodeRestore reads what EncodeRestore wrote. It fails on a test that no

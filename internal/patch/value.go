@@ -26,7 +26,8 @@ func StringValue(s string) Value {
 	if plain(s) {
 		return Value(`"` + s + `"`)
 	}
-	return Value(encode(s))
+	text, _ := encode(s) // A string always encodes.
+	return Value(text)
 }
 
 // IntValue returns the value of a JSON integer.
@@ -51,7 +52,8 @@ func ParseValue(raw []byte) (Value, error) {
 	if decoder.InputOffset() != int64(len(raw)) {
 		return Absent, fmt.Errorf("not a JSON value: there is more after it")
 	}
-	return Value(encode(v)), nil
+	text, err := encode(v)
+	return Value(text), err
 }
 
 // plain says whether s stands between quotes in JSON as it is.
@@ -64,15 +66,13 @@ func plain(s string) bool {
 	return true
 }
 
-// encode marshals what the decoder or this package made, which cannot fail.
-func encode(v any) string {
+// encode marshals a value with only the necessary escapes.
+func encode(v any) (string, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		panic(fmt.Sprintf("patch: a decoded JSON value does not encode: %v", err))
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	err := encoder.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 // AsString returns the text of a JSON string.

@@ -293,7 +293,7 @@ func (s *site) sensitiveFailures(t *testing.T) {
 
 	// A write that another writer undoes again and again.
 	s.proxy.After(patch, set(secretFirst))
-	fails(x.Apply(), "5 times and does not hold it", "(sensitive)")
+	fails(x.Apply(), "5 times and does not hold it", "/found is (sensitive) instead of (sensitive)")
 
 	// A third value, seen only after the write.
 	s.proxy.After(patch, set(secretForeign))

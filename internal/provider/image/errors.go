@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -38,7 +40,8 @@ func sentence(err error) string {
 	if text == "" {
 		return "unknown error."
 	}
-	text = strings.ToUpper(text[:1]) + text[1:]
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}
@@ -161,20 +164,27 @@ func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
 		}
 	case errors.As(err, &lost):
 		for _, o := range lost.Lost {
-			another := ", or use another name"
-			if !w.step.owns(o.Path) {
-				another = ""
+			text := lostText(w.object.id, patch.Patch{o}, lost.Tries, w.show)
+			if w.step.owns(o.Path) {
+				text += " If nobody does, the service may swallow this name: use another one."
 			}
-			diags.AddAttributeError(w.step.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb),
-				fmt.Sprintf("Image %s: the image service acknowledged %s = %s %d times and does not hold it: %s. "+
-					"Either another writer keeps storing an older version of the image, or the service swallows this name. What else was written is in state. "+
-					"Run it again when nobody else writes%s.",
-					w.object.id, o.Path, w.show(o.Path, o.New), lost.Tries, "it is "+w.show(o.Path, o.Old)+" now", another))
+			diags.AddAttributeError(w.step.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb), text)
 		}
 	default:
 		diags.Append(w.failure(result.Found, err))
 	}
 	return diags
+}
+
+// lostText describes operations that the image service acknowledged in vain.
+func lostText(id string, operations patch.Patch, tries int, show func(patch.Pointer, patch.Value) string) string {
+	var lines strings.Builder
+	for _, o := range operations {
+		fmt.Fprintf(&lines, "\n%s is %s instead of %s", o.Path, show(o.Path, o.Old), show(o.Path, o.New))
+	}
+	return fmt.Sprintf("Image %s: the image service acknowledged this write %d times and does not hold it:%s\n"+
+		"Another writer keeps storing an older version of the image. What else was written is kept; run it again when nobody else writes.",
+		id, tries, lines.String())
 }
 
 // conflict is the diagnostic for one value that somebody else wrote.

@@ -70,13 +70,13 @@ func importID(ctx context.Context, req resource.ImportStateRequest) (id string, 
 			}
 			id = identity.ImageID.ValueString()
 		}
-		if !uuidPattern.MatchString(id) {
+		if !imageservice.ValidID(id) {
 			return "", nil, errors.New(notUUID(id))
 		}
 		return id, nil, nil
 	}
 	id, list, limited := strings.Cut(req.ID, "/")
-	if !uuidPattern.MatchString(id) {
+	if !imageservice.ValidID(id) {
 		return "", nil, fmt.Errorf("%s\n\n%s", notUUID(id), form)
 	}
 	if !limited {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // The names of the attributes that are no rows of the attribute table.
@@ -162,6 +163,19 @@ func (o *owned) properties(m tftypes.Value, sensitive map[patch.Pointer]bool) {
 		o.want[p] = patch.StringValue(s)
 	}
 }
+
+// secrecy says of which pointers no value is shown anywhere.
+type secrecy func(patch.Pointer) bool
+
+// show writes a value for people, unless it is sensitive.
+func (s secrecy) show(p patch.Pointer, value patch.Value) string {
+	if value != patch.Absent && s(p) {
+		return plan.Show(plan.Hidden)
+	}
+	return plan.Show(value)
+}
+
+func (o *owned) secrecy() secrecy { return func(p patch.Pointer) bool { return o.sensitive[p] } }
 
 // nothing says that no attribute of an image is named.
 func (o *owned) nothing() bool { return len(o.want) == 0 && !o.exclusive && !o.unknown }

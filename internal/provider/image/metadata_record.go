@@ -30,13 +30,13 @@ func (v values) record(owns *owned) (patch.Patch, error) {
 }
 
 // setRecord writes a record into the attributes that it belongs to.
-func (v values) setRecord(record patch.Patch, sensitive func(patch.Pointer) bool) {
+func (v values) setRecord(record patch.Patch, sensitive secrecy) {
 	plain, hidden := split(record, sensitive)
 	v.setText(attrRestorePatch, patch.EncodeRestore(plain))
 	v.setText(attrSensitiveRestore, patch.EncodeRestore(hidden))
 }
 
-func split(record patch.Patch, sensitive func(patch.Pointer) bool) (plain, hidden patch.Patch) {
+func split(record patch.Patch, sensitive secrecy) (plain, hidden patch.Patch) {
 	return record.Without(sensitive), record.Without(func(p patch.Pointer) bool { return !sensitive(p) })
 }
 
@@ -46,8 +46,7 @@ type ownership struct {
 	before owned       // what the state owns; nothing for a new image
 	record patch.Patch // what the state took over; nothing for a new image
 	after  owned       // what the plan owns
-	// kept is the on_destroy rule that releases follow.
-	kept string
+	rule   string      // the on_destroy rule that releases follow
 }
 
 // released returns the pointers that are given up, each as the operation that
@@ -58,7 +57,7 @@ func (s *ownership) released() (operations patch.Patch, left []patch.Pointer) {
 		if s.owns(entry.Path) {
 			continue
 		}
-		if restores(s.kept, entry) {
+		if restores(s.rule, entry) {
 			operations = append(operations, entry)
 			continue
 		}

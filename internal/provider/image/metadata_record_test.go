@@ -27,7 +27,7 @@ func TestReleases(t *testing.T) {
 		destroyRemove:  {"/added", "/tags/golden"},
 		destroyKeep:    nil,
 	} {
-		s := ownership{before: owning(patch.Want{"/adopted": `"a"`, "/still": `"ours"`}), record: record, after: owning(patch.Want{"/still": `"ours"`}), kept: rule}
+		s := ownership{before: owning(patch.Want{"/adopted": `"a"`, "/still": `"ours"`}), record: record, after: owning(patch.Want{"/still": `"ours"`}), rule: rule}
 		operations, left := s.released()
 		var sends []patch.Pointer
 		for _, o := range operations {
@@ -80,7 +80,7 @@ func TestAnExclusiveSetJoinsOnce(t *testing.T) {
 	if got := later.next(nil, d); !slices.Equal(got, record) {
 		t.Errorf("the record changes from %v to %v", record, got)
 	}
-	open := ownership{before: exclusive, record: record, after: owning(patch.Want{"/tags/golden": `"golden"`}), kept: destroyRestore}
+	open := ownership{before: exclusive, record: record, after: owning(patch.Want{"/tags/golden": `"golden"`}), rule: destroyRestore}
 	if operations, _ := open.released(); len(operations) != 1 || operations[0] != (patch.Operation{Path: "/tags/foreign", New: `"foreign"`}) {
 		t.Errorf("opening the set releases %v", operations)
 	}

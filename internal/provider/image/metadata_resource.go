@@ -393,7 +393,7 @@ func (o *object) elsewhere(verb string, before *plan.Place) diag.Diagnostic {
 
 // restoreText writes a record for people, without sensitive values.
 func restoreText(record patch.Patch, owns *owned) string {
-	plain, hidden := split(record, func(p patch.Pointer) bool { return owns.sensitive[p] })
+	plain, hidden := split(record, owns.secrecy())
 	text := patch.EncodeRestore(plain)
 	if len(hidden) > 0 {
 		keys := make([]string, len(hidden))

@@ -29,7 +29,7 @@ type step struct {
 func stepOf(planned values, prior tftypes.Value) (*step, diag.Diagnostics) {
 	s := &step{fresh: true, overwrite: planned.text(attrOnConflict) == conflictOverwrite}
 	s.after = planned.owns()
-	s.kept = planned.text(attrOnDestroy)
+	s.rule = planned.text(attrOnDestroy)
 	if prior.IsNull() {
 		return s, nil
 	}
@@ -102,7 +102,7 @@ func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnosti
 	planned.setText(attrPlannedPatch, text)
 	planned[attrPlannedChanges] = stringList(d.PlannedChanges())
 	joining := s.joins(have)
-	planned.setRecord(s.next(nil, have), s.after.isSensitive)
+	planned.setRecord(s.next(nil, have), s.after.secrecy())
 	// A replacement takes over what its predecessor had found, which no plan knows.
 	plainJoins, hiddenJoins := s.fresh, s.fresh
 	plainJoins = plainJoins || (s.after.exclusive && !s.before.exclusive)
@@ -118,8 +118,6 @@ func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnosti
 	}
 	return planned, nil
 }
-
-func (o *owned) isSensitive(p patch.Pointer) bool { return o.sensitive[p] }
 
 // unknown makes attributes known only after apply.
 func (v values) unknown(names ...string) {

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/imageops/terraform-provider-imageops/internal/change"
@@ -24,7 +20,7 @@ import (
 // store is an image as the object of a change.
 type store struct {
 	*object
-	sensitive func(patch.Pointer) bool
+	sensitive secrecy
 	secrets   []string // texts that no error may show
 }
 
@@ -178,6 +174,10 @@ func tolerant(ctx context.Context, s *store, c change.Change, t change.Timing) (
 // sensitive says whether a value is shown nowhere.
 func (w *write) sensitive(p patch.Pointer) bool { return w.step.sensitive(p) || w.hidden[p] }
 
+func (w *write) show(p patch.Pointer, value patch.Value) string {
+	return secrecy(w.sensitive).show(p, value)
+}
+
 // succeeded makes the answer of a change that reached everything.
 func (w *write) succeeded(planned values, result *change.Result) outcome {
 	state := planned.clone()
@@ -258,172 +258,9 @@ func (w *write) cannotReturn(p patch.Pointer, found patch.Value) string {
 	return ""
 }
 
-// failed makes the answer of a change that ended in an error: what of it took
-// effect is saved, so that the next apply goes on from there.
-func (w *write) failed(ctx context.Context, planned values, result *change.Result, err error) outcome {
-	out := outcome{diags: w.diagnose(result, err)}
-	took := w.took(result)
-	if len(result.Sent) == 0 || len(took) == 0 && w.step.fresh {
-		if w.step.prior != nil || len(w.step.record)+len(w.leftover) == 0 {
-			return out
-		}
-	}
-	switch {
-	case w.step.fresh:
-		out.state = w.begun(planned, result, took)
-	default:
-		out.state = w.partial(planned, result, took)
-	}
-	out.private = plan.Private{Document: result.Document, Place: &w.object.place, Instance: w.before.Instance, Review: true}
-	if out.private.Document == nil {
-		out.private.Document = result.Found
-	}
-	w.object.memory.Hold(w.object.key, w.before.Instance, took)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		w.interrupted(&out, planned, result, err)
-	}
-	return out
-}
-
-// interrupted makes the answer after Ctrl-C. An error would taint a resource
-// that is being created; a warning lets its state stand, which then has to be
-// the planned one: the next read finds what is missing. An update answers with
-// an error and what took effect, since a planned state would forget what was
-// not given back yet.
-func (w *write) interrupted(out *outcome, planned values, result *change.Result, err error) {
-	text := w.cancelled(result, err)
-	if w.step.prior != nil {
-		out.diags = diag.Diagnostics{diag.NewErrorDiagnostic("Unable to update image metadata: the run was cancelled", text)}
-		return
-	}
-	out.diags = diag.Diagnostics{diag.NewWarningDiagnostic("Image metadata was not written completely", text)}
-	for name, value := range planned {
-		if value.IsFullyKnown() {
-			out.state[name] = value
-		}
-	}
-}
-
-// took returns what the sent patches set as far as it took effect, or may have.
-func (w *write) took(result *change.Result) patch.Want {
-	effect := result.Effect()
-	if result.Document != nil {
-		maps.DeleteFunc(effect, func(p patch.Pointer, value patch.Value) bool { return !result.Holds(p, value, attribute.Equal) })
-	}
-	return effect
-}
-
-// begun is the state of a create, or of a new image, that did not reach its end.
-func (w *write) begun(planned values, result *change.Result, took patch.Want) values {
-	state := planned.clone()
-	if !state[attrPlannedPatch].IsKnown() || !state[attrPlannedChanges].IsKnown() {
-		state.setText(attrPlannedPatch, "[]")
-		state[attrPlannedChanges] = stringList(nil)
-	}
-	record := w.step.record.Merge(w.leftover).Merge(w.entries(took, result))
-	state.setRecord(record, w.sensitive)
-	if result.Document != nil {
-		state.refresh(w.step.after, record, result.Document)
-	}
-	return state
-}
-
-// entries makes the record of what took effect: what the record says already
-// was found, else what stood there before the first write.
-func (w *write) entries(took patch.Want, result *change.Result) patch.Patch {
-	entries := patch.Expect(result.Found, took).Inverse()
-	for i, entry := range entries {
-		if known, ok := w.step.record.Find(entry.Path); ok {
-			entries[i].New = known.New
-		}
-	}
-	return entries.Without(func(p patch.Pointer) bool { return !w.step.owns(p) })
-}
-
-// partial is the state of an update that did not reach its end: the former one,
-// with what joined and took effect, and without what was released.
-func (w *write) partial(planned values, result *change.Result, took patch.Want) values {
-	s := w.step
-	state := s.prior.clone()
-	released := func(p patch.Pointer) bool {
-		_, done := took[p]
-		return done && !s.owns(p)
-	}
-	joins := func(p patch.Pointer) bool {
-		_, done := took[p]
-		return done && s.owns(p) && !s.ownedBefore(p)
-	}
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
-		p := a.Pointer()
-		if _, typed := s.after.typed[p]; typed && joins(p) {
-			state[a.Name] = planned[a.Name]
-		}
-		if _, typed := s.before.typed[p]; typed && released(p) {
-			state[a.Name] = tftypes.NewValue(state[a.Name].Type(), nil)
-		}
-	}
-	for _, name := range []string{attrProperties, attrSensitive} {
-		state[name] = mergeProperties(state[name], planned[name], joins, released)
-	}
-	if !planned[attrTags].IsNull() || !state[attrTags].IsNull() {
-		var tags []string
-		for p := range s.before.want {
-			if m, ok := p.MemberOf(attribute.Tags); ok && !released(p) {
-				tags = append(tags, m)
-			}
-		}
-		for p := range s.after.want {
-			if m, ok := p.MemberOf(attribute.Tags); ok && joins(p) {
-				tags = append(tags, m)
-			}
-		}
-		state[attrTags] = stringSet(tags)
-	}
-	record := s.record.Without(released).Merge(w.entries(took, result))
-	state.setRecord(record, w.sensitive)
-	if result.Document != nil {
-		state.refresh(state.owns(), record, result.Document)
-	}
-	state.setText(attrPlannedPatch, "[]")
-	state[attrPlannedChanges] = stringList(nil)
-	return state
-}
-
-func mergeProperties(before, planned tftypes.Value, joins, released func(patch.Pointer) bool) tftypes.Value {
-	merged := map[string]tftypes.Value{}
-	for key, value := range keysOf(before) {
-		if !released(patch.NewPointer(key)) {
-			merged[key] = value
-		}
-	}
-	for key, value := range keysOf(planned) {
-		if joins(patch.NewPointer(key)) {
-			merged[key] = value
-		}
-	}
-	if len(merged) == 0 && before.IsNull() {
-		return before
-	}
-	return tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, merged)
-}
-
-// show writes a value for people, unless it is sensitive.
-func (w *write) show(p patch.Pointer, value patch.Value) string {
-	if value != patch.Absent && w.sensitive(p) {
-		return plan.Show(plan.Hidden)
-	}
-	return plan.Show(value)
-}
-
 // logSent notes what was sent, which may not be what was planned.
 func (w *write) logSent(ctx context.Context, seen patch.Document, result *change.Result) {
-	for i, p := range result.Sent {
-		d := plan.Difference{Patch: p, On: result.Found, Sets: []patch.Pointer{attribute.Tags}, Sensitive: w.sensitive}
-		tflog.Info(ctx, "sent a patch of image metadata", map[string]any{
-			"image_id": w.object.id, "attempt": i + 1, "changes": d.PlannedChanges(),
-		})
-	}
+	logPatches(ctx, w.object.id, result, w.sensitive)
 	if seen == nil || len(result.Sent) == 0 {
 		return
 	}
@@ -434,108 +271,12 @@ func (w *write) logSent(ctx context.Context, seen patch.Document, result *change
 	}
 }
 
+func logPatches(ctx context.Context, id string, result *change.Result, sensitive secrecy) {
+	for i, p := range result.Sent {
+		d := plan.Difference{Patch: p, On: result.Found, Sets: []patch.Pointer{attribute.Tags}, Sensitive: sensitive}
+		tflog.Info(ctx, "sent a patch of image metadata", map[string]any{"image_id": id, "attempt": i + 1, "changes": d.PlannedChanges()})
+	}
+}
+
 // administrator says whether the token has the role that default policies ask for.
 func (o *object) administrator() bool { return slices.Contains(o.roles, "admin") }
-
-// keptWarning lists, in one warning, the releases that were left out.
-func keptWarning(id string, kept []patch.Conflict, show func(patch.Pointer, patch.Value) string) diag.Diagnostics {
-	if len(kept) == 0 {
-		return nil
-	}
-	var diags diag.Diagnostics
-	lines := make([]string, len(kept))
-	for i, k := range kept {
-		lines[i] = fmt.Sprintf("%s is %s, this resource wrote %s and had found %s", k.Path, show(k.Path, k.Found), show(k.Path, k.Expected), show(k.Path, k.Wanted))
-		if k.Found == k.Expected {
-			lines[i] = fmt.Sprintf("%s stays %s: the image service refused to have %s put back", k.Path, show(k.Path, k.Found), show(k.Path, k.Wanted))
-		}
-	}
-	diags.AddWarning("Image metadata was left as it is",
-		fmt.Sprintf("Image %s was not put back where somebody else has changed it since, or where the image service refuses:\n%s", id, strings.Join(lines, "\n")))
-	return diags
-}
-
-// heldByOther says whether another instance of this run has the pointer, or the
-// whole set that it is a member of.
-func (o *object) heldByOther(instance string, p patch.Pointer) bool {
-	_, tag := p.MemberOf(attribute.Tags)
-	return o.memory.HeldByOther(o.key, instance, p) || tag && o.memory.HeldByOther(o.key, instance, attribute.Tags)
-}
-
-// restoresAny says whether an on_destroy rule sends anything.
-func restoresAny(rule string, record patch.Patch) bool {
-	return slices.ContainsFunc(record, func(entry patch.Operation) bool { return restores(rule, entry) })
-}
-
-// restore gives everything back that the rule gives back.
-func (r *metadataResource) restore(ctx context.Context, o *object, rule string, record patch.Patch, owns *owned, private plan.Private) diag.Diagnostics {
-	var diags diag.Diagnostics
-	unlock, err := change.Lock(ctx, o.key)
-	if err != nil {
-		return diag.Diagnostics{failure("delete", o.id, err)}
-	}
-	defer unlock()
-	show := owns.show
-	var release patch.Patch
-	var held []string
-	for _, entry := range record {
-		switch {
-		case !restores(rule, entry):
-		case o.heldByOther(private.Instance, entry.Path):
-			held = append(held, fmt.Sprintf("%s, which this resource had found as %s", entry.Path, show(entry.Path, entry.New)))
-		default:
-			release = append(release, entry)
-		}
-	}
-	if len(held) > 0 {
-		diags.AddWarning("Image metadata belongs to another resource now",
-			fmt.Sprintf("Image %s: another resource of this configuration has taken over:\n%s\nIt was left alone. "+
-				"If the resource was only renamed, a moved block keeps what was found before.", o.id, strings.Join(held, "\n")))
-	}
-	diags.Append(unrestorable(rule, o.id, record, owns)...)
-	if len(release) == 0 {
-		return diags
-	}
-	result, err := tolerant(ctx, &store{object: o, sensitive: owns.isSensitive, secrets: secretsOf(owns, record, private.Document)}, change.Change{Release: release, Equal: attribute.Equal}, change.Timing{VerifyAfter: r.clients.VerifyAfter})
-	if errors.Is(err, imageservice.ErrNotFound) {
-		if elsewhere := o.elsewhere("delete", private.Place); elsewhere != nil {
-			diags.Append(elsewhere)
-		}
-		return diags
-	}
-	diags.Append(keptWarning(o.id, result.Kept, show)...)
-	for i, p := range result.Sent {
-		d := plan.Difference{Patch: p, On: result.Found, Sets: []patch.Pointer{attribute.Tags}, Sensitive: owns.isSensitive}
-		tflog.Info(ctx, "sent a patch that restores image metadata", map[string]any{"image_id": o.id, "attempt": i + 1, "changes": d.PlannedChanges()})
-	}
-	if result.Document != nil {
-		o.memory.Hold(o.key, change.Nobody, change.Values(result.Document, result.Effect()))
-	}
-	if err != nil {
-		diags.Append(failure("delete", o.id, err))
-	}
-	return diags
-}
-
-// show writes a value for people, unless it is sensitive.
-func (o *owned) show(p patch.Pointer, value patch.Value) string {
-	if value != patch.Absent && o.sensitive[p] {
-		return plan.Show(plan.Hidden)
-	}
-	return plan.Show(value)
-}
-
-// unrestorable warns of what the rule would give back and nobody can.
-func unrestorable(rule, id string, record patch.Patch, owns *owned) diag.Diagnostics {
-	var diags diag.Diagnostics
-	if rule != destroyRestore {
-		return nil
-	}
-	for _, entry := range record {
-		if !attribute.Writable(entry.Path, entry.New) && entry.Old != entry.New {
-			diags.AddAttributeWarning(path.Root(attrProperties), "Image metadata cannot be restored",
-				fmt.Sprintf("Image %s: %s was %s before, which the image service shows but does not accept. It stays as it is.", id, entry.Path, owns.show(entry.Path, entry.New)))
-		}
-	}
-	return diags
-}

@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -12,10 +11,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 )
-
-var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 
 // notUUID says what is wrong with an image id and where to find one.
 func notUUID(id string) string {
@@ -35,7 +33,7 @@ func (uuidValidator) ValidateString(_ context.Context, req validator.StringReque
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if id := req.ConfigValue.ValueString(); !uuidPattern.MatchString(id) {
+	if id := req.ConfigValue.ValueString(); !imageservice.ValidID(id) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid image ID", notUUID(id))
 	}
 }
