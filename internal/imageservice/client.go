@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,12 @@ type Client struct {
 
 	expiresAt   atomic.Pointer[time.Time] // of a token that cannot be renewed
 	begun, done atomic.Int64              // changes
+
+	batchReads bool
+	singly     atomic.Bool // the service has shown that it has no lists by id
+	gathering  gathering
+	hidden     sync.Map // ids of hidden images, which are in a list of their own
+	pages      pages
 }
 
 // New makes a client. It reads clouds.yaml and certificates, and no network:
@@ -60,7 +67,11 @@ func newClient(t *target, now func() time.Time) (*Client, error) {
 		insecure:  t.transport.Insecure,
 		log:       t.transport.Log,
 		now:       now,
+
+		batchReads: t.batchReads,
 	}
+	c.gathering.carry = c.readTogether
+	c.pages = newPages(now)
 	c.sessions.signIn = c.signIn
 	c.sessions.now = now
 	return c, nil
@@ -97,30 +108,61 @@ func (c *Client) EndpointKey(ctx context.Context) (string, error) {
 // project may see: the image service itself said so, about this id.
 var ErrNotFound = errors.New("image not found")
 
-// Image returns an image. errors.Is(err, ErrNotFound) is true for an image that
-// does not exist; other errors wrap a *transport.APIError, a *transport.Error, a
-// *SignInError, a *TokenExpiredError or the context's.
+// Work tells the client that an operation has begun that is going to read or
+// write images; the caller tells its end, once, with the function returned.
+// Reads that come at the same time share a request: the client waits a moment
+// for operations that are under way and have not asked yet.
+func (c *Client) Work() (done func()) { return c.gathering.work() }
+
+// Image returns an image as it is now. errors.Is(err, ErrNotFound) is true for
+// an image that does not exist; other errors wrap a *transport.APIError, a
+// *transport.Error, a *SignInError, a *TokenExpiredError or the context's.
 //
 // Texts in secrets are shown by no error, though the service may quote them.
 func (c *Client) Image(ctx context.Context, id string, secrets ...string) (*Image, error) {
+	return c.ImageWith(ctx, promptly, id, secrets...)
+}
+
+// ImageWith is Image for a read that waits otherwise for others to share its
+// request with.
+func (c *Client) ImageWith(ctx context.Context, company Company, id string, secrets ...string) (*Image, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	return c.read(ctx, id, secrets)
+	if !c.batchReads || c.singly.Load() {
+		return c.readSingly(ctx, id, secrets)
+	}
+	return c.gathering.ask(&ask{ctx: ctx, id: id, secrets: secrets, company: company})
 }
 
-// read is the one place that reads images.
-func (c *Client) read(ctx context.Context, id string, secrets []string) (*Image, error) {
+// RecentImage is Image, except that the answer may come from a list that this
+// client has read up to half a minute ago, unless it has written the image
+// since. Its errors are those of Image.
+func (c *Client) RecentImage(ctx context.Context, id string, secrets ...string) (*Image, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	if !c.batchReads || c.singly.Load() {
+		return c.readSingly(ctx, id, secrets)
+	}
+	if image := c.pages.find(id); image != nil {
+		return image, nil
+	}
+	return c.gathering.ask(&ask{ctx: ctx, id: id, secrets: secrets, company: promptly, recent: true})
+}
+
+// readSingly reads one image with a request of its own.
+func (c *Client) readSingly(ctx context.Context, id string, secrets []string) (*Image, error) {
 	r, resp, err := c.send(ctx, transport.Request{
 		Method:  http.MethodGet,
 		Header:  http.Header{"Accept": {"application/json"}},
 		Secrets: secrets,
-	}, id)
+	}, imagePath(id))
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.refusal(id, r, resp)
+		return nil, c.imageRefusal(id, r, resp)
 	}
 	return answeredImage(id, r, resp)
 }
@@ -137,20 +179,29 @@ func answeredImage(id string, r transport.Request, resp *transport.Response) (*I
 	return image, nil
 }
 
-// refusal puts an answer that is not 200 into words. A 404 is definite only if
-// it names the image, as Glance's own does: at a wrong address, Glance, proxies
-// and other services answer 404 as well, and nothing there says that the image
-// is gone (measured on Glance 25.1: "No image found with ID ..." against "The
-// resource could not be found.").
-func (c *Client) refusal(id string, r transport.Request, resp *transport.Response) error {
+// imageRefusal puts an answer about an image that is not 200 into words. A 404
+// is definite only if it names the image, as Glance's own does: at a wrong
+// address, Glance, proxies and other services answer 404 as well, and nothing
+// there says that the image is gone (measured on Glance 25.1: "No image found
+// with ID ..." against "The resource could not be found.").
+func (c *Client) imageRefusal(id string, r transport.Request, resp *transport.Response) error {
+	if resp.StatusCode == http.StatusNotFound {
+		refusal := transport.NewAPIError(r, resp)
+		if strings.Contains(strings.ToLower(refusal.Message), strings.ToLower(id)) {
+			return fmt.Errorf("%w: %w", ErrNotFound, refusal)
+		}
+	}
+	return c.refusal(r, resp)
+}
+
+// refusal puts an answer that is not 200 into words.
+func (c *Client) refusal(r transport.Request, resp *transport.Response) error {
 	refusal := transport.NewAPIError(r, resp)
 	switch {
-	case resp.StatusCode == http.StatusNotFound && strings.Contains(strings.ToLower(refusal.Message), strings.ToLower(id)):
-		return fmt.Errorf("%w: %w", ErrNotFound, refusal)
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return fmt.Errorf("there is no image service (Image API v2) at %s, or something in between answers for it; check endpoint and the catalogue: %w", strings.TrimSuffix(r.URL, "/v2/images/"+id), refusal)
+		return fmt.Errorf("there is no image service (Image API v2) at %s, or something in between answers for it; check endpoint and the catalogue: %w", serviceOf(r.URL), refusal)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("the image service at %s does not accept a token that Keystone has just given or confirmed; check that both belong to the same cloud: %w", strings.TrimSuffix(r.URL, "/v2/images/"+id), refusal)
+		return fmt.Errorf("the image service at %s does not accept a token that Keystone has just given or confirmed; check that both belong to the same cloud: %w", serviceOf(r.URL), refusal)
 	}
 	return refusal
 }

@@ -49,6 +49,10 @@ type Config struct {
 	// Insecure accepts any certificate. Nil: not given.
 	Insecure *bool
 
+	// BatchReads lets reads of several images at the same time share one list
+	// request, instead of a request for each.
+	BatchReads bool
+
 	// RequestTimeout is the time for one attempt of a request. 0 means 60 s.
 	RequestTimeout time.Duration
 	// MaxRetries is how often a request is repeated where that is safe.
@@ -85,6 +89,7 @@ type target struct {
 	iface       string
 	region      string
 	dialect     patch.Dialect
+	batchReads  bool
 	transport   transport.Options
 }
 
@@ -95,7 +100,7 @@ func (c Config) resolve() (*target, error) {
 	if c.Flavor != "" && c.Flavor != "openstack" {
 		return nil, configErrorf("flavor", "%q is not known; use \"openstack\"", c.Flavor)
 	}
-	t := &target{}
+	t := &target{batchReads: c.BatchReads}
 	switch c.PatchFormat {
 	case "", "v2.1":
 		t.dialect = patch.ImagesV21

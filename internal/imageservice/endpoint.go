@@ -28,9 +28,18 @@ func canonicalEndpoint(text string) (string, error) {
 	return u.String(), nil
 }
 
-// imageURL is the address of an image in the Image API v2.
-func (s *session) imageURL(id string) string {
-	return s.images + "/v2/images/" + url.PathEscape(id)
+// imagesPath is where images are in the Image API v2, under the service's address.
+const imagesPath = "/v2/images"
+
+// imagePath is the path of an image.
+func imagePath(id string) string { return imagesPath + "/" + url.PathEscape(id) }
+
+// serviceOf cuts the address of the service out of the address of a request.
+func serviceOf(address string) string {
+	if at := strings.LastIndex(address, imagesPath); at >= 0 {
+		return address[:at]
+	}
+	return address
 }
 
 // locate finds the image service in the catalogue, unless the configuration

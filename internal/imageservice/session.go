@@ -100,6 +100,13 @@ func (s *sessions) get(ctx context.Context, rejected *session) (*session, error)
 	}
 }
 
+// latest returns the session that there is, without a sign-in; nil for none.
+func (s *sessions) latest() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
 // start returns the sign-in under way, which it starts when there is none. A
 // sign-in does not end with the context that started it, but when the last one
 // that waited for it has left.
@@ -245,10 +252,10 @@ func (c *Client) counted(err error) error {
 	return &counted
 }
 
-// send sends a request about an image with the token of the session. After a
-// 401 the session is made anew and the request repeated once, whatever its
-// method: the token is checked before anything else is done.
-func (c *Client) send(ctx context.Context, r transport.Request, id string) (transport.Request, *transport.Response, error) {
+// send sends a request with the token of the session to a path of the image
+// service. After a 401 the session is made anew and the request repeated once,
+// whatever its method: the token is checked before anything else is done.
+func (c *Client) send(ctx context.Context, r transport.Request, path string) (transport.Request, *transport.Response, error) {
 	header := r.Header
 	var rejected *session
 	for {
@@ -256,7 +263,7 @@ func (c *Client) send(ctx context.Context, r transport.Request, id string) (tran
 		if err != nil {
 			return r, nil, c.counted(err)
 		}
-		r.URL = s.imageURL(id)
+		r.URL = s.images + path
 		r.Header = header.Clone()
 		r.Header.Set("X-Auth-Token", s.token)
 		resp, err := c.transport.Do(ctx, r)

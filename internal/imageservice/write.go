@@ -58,17 +58,18 @@ func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p
 		return nil, &PatchError{Effect: Unsent, Err: err}
 	}
 	c.begun.Add(1)
+	c.pages.forget(id)
 	r, resp, err := c.send(ctx, transport.Request{
 		Method:  http.MethodPatch,
 		Header:  http.Header{"Accept": {"application/json"}, "Content-Type": {c.dialect.MediaType()}},
 		Body:    body,
 		Secrets: secrets,
-	}, id)
+	}, imagePath(id))
 	if err != nil {
 		return nil, &PatchError{Effect: effectOfFailure(err), Err: err}
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &PatchError{Effect: effectOfStatus(resp.StatusCode), Err: c.refusal(id, r, resp)}
+		return nil, &PatchError{Effect: effectOfStatus(resp.StatusCode), Err: c.imageRefusal(id, r, resp)}
 	}
 	image, err := answeredImage(id, r, resp)
 	if err != nil {

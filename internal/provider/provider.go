@@ -113,6 +113,11 @@ func (p *imageops) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				"(`application/openstack-images-v2.0-json-patch`, for old services).",
 			Validators: []validator.String{stringvalidator.OneOf("v2.1", "v2.0")},
 		},
+		"batch_reads": schema.BoolAttribute{
+			Optional: true,
+			MarkdownDescription: "Whether reads of several images at the same time share one list request, instead of one request for each image. Default `true`; " +
+				"`false` is for services whose lists show less than the images themselves.",
+		},
 		"verify_after": schema.StringAttribute{
 			Optional: true,
 			MarkdownDescription: "How long after a write the image is read once more, because the image service can lose an acknowledged write to another writer. " +
@@ -198,6 +203,10 @@ func (p *imageops) clients(m model) (*plan.Clients, diag.Diagnostics) {
 	}
 	if insecure, ok := section["insecure"].(basetypes.BoolValue); ok && !insecure.IsNull() {
 		c.Insecure = insecure.ValueBoolPointer()
+	}
+	c.BatchReads = true
+	if batch, ok := section["batch_reads"].(basetypes.BoolValue); ok && !batch.IsNull() {
+		c.BatchReads = batch.ValueBool()
 	}
 	verify := defaultVerifyAfter
 	if v, ok := section["verify_after"].(basetypes.StringValue); ok {

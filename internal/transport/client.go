@@ -239,8 +239,8 @@ func WithPatience(ctx, patient context.Context) context.Context {
 	return context.WithValue(ctx, patienceKey{}, patient)
 }
 
-// patience returns the context that repeats are made for.
-func patience(ctx context.Context) context.Context {
+// Patience returns the context that repeats are made for: the one that WithPatience was given, else ctx itself.
+func Patience(ctx context.Context) context.Context {
 	if patient, ok := ctx.Value(patienceKey{}).(context.Context); ok {
 		return patient
 	}

@@ -90,7 +90,7 @@ func (x *exchange) send(req *http.Request) (*http.Response, []byte, error) {
 		}
 		x.logWait(req, wait)
 		if err := x.pause(wait); err != nil && x.ctx.Err() == nil {
-			if patience(x.ctx).Err() != nil && o.err == nil {
+			if Patience(x.ctx).Err() != nil && o.err == nil {
 				return o.answer, o.body, nil // Nobody waits for another one.
 			}
 			return nil, nil, x.failure(req, err)
@@ -103,7 +103,7 @@ func (x *exchange) send(req *http.Request) (*http.Response, []byte, error) {
 func (x *exchange) pause(wait time.Duration) error {
 	ctx, cancel := context.WithCancelCause(x.ctx)
 	defer cancel(nil)
-	patient := patience(x.ctx)
+	patient := Patience(x.ctx)
 	defer context.AfterFunc(patient, func() { cancel(context.Cause(patient)) })()
 	return x.client.sleep(ctx, wait)
 }
@@ -111,7 +111,7 @@ func (x *exchange) pause(wait time.Duration) error {
 // next decides whether the outcome leads to another attempt, and after which wait. What does not is final: the caller
 // gets the last answer rather than a message of our own.
 func (x *exchange) next(req *http.Request, o outcome) (time.Duration, bool) {
-	patient := patience(x.ctx)
+	patient := Patience(x.ctx)
 	if x.repeats >= x.client.maxRetries || patient.Err() != nil || x.ctx.Err() != nil {
 		return 0, false
 	}

@@ -35,6 +35,7 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 	if diags.HasError() {
 		return
 	}
+	defer o.close()
 	image, err := o.service.Image(ctx, id)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		resp.Diagnostics.AddError("Unable to import image metadata",

@@ -75,6 +75,19 @@ type object struct {
 	roles   []string
 	service *imageservice.Client
 	memory  *change.Memory
+	done    func() // ends the work that others may wait for
+}
+
+// close ends the work on the object.
+func (o *object) close() { o.done() }
+
+// lock waits until nobody else in this process writes the image. Meanwhile nobody
+// is to wait for this one's reads.
+func (o *object) lock(ctx context.Context) (unlock func(), err error) {
+	o.done()
+	unlock, err = change.Lock(ctx, o.key)
+	o.done = o.service.Work()
+	return unlock, err
 }
 
 // open signs in, when nobody has yet, and finds out where the image would be.
@@ -83,16 +96,19 @@ func (r *metadataResource) open(ctx context.Context, verb, id string) (*object, 
 	if diags.HasError() {
 		return nil, diags
 	}
+	done := service.Work()
 	endpoint, err := service.EndpointKey(ctx)
 	if err != nil {
+		done()
 		return nil, diag.Diagnostics{failure(verb, id, err)}
 	}
 	place, err := service.Place(ctx)
 	if err != nil {
+		done()
 		return nil, diag.Diagnostics{failure(verb, id, err)}
 	}
 	return &object{
-		id: id, key: change.Key{Endpoint: endpoint, ID: id}, service: service, memory: r.clients.Memory,
+		id: id, key: change.Key{Endpoint: endpoint, ID: id}, service: service, memory: r.clients.Memory, done: done,
 		roles: place.Roles,
 		place: plan.Place{Region: place.Region, ProjectID: place.ProjectID, ProjectName: place.ProjectName},
 	}, nil
@@ -163,11 +179,12 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 	if diags.HasError() {
 		return nil, diags
 	}
+	defer o.close()
 	if have := o.memory.Known(o.key); have != nil {
 		return have, nil
 	}
 	secrets := append(secretsOf(&step.after, step.record, private.Document), secretsOf(&step.before, step.record, private.Document)...)
-	image, err := o.service.Image(ctx, o.id, secrets...)
+	image, err := o.service.RecentImage(ctx, o.id, secrets...)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if o.memory.FoundGone(o.key) {
 			// Terraform plans this create also on the way to a destroy, which
@@ -205,6 +222,7 @@ func (r *metadataResource) Create(ctx context.Context, req resource.CreateReques
 	if diags.HasError() {
 		return
 	}
+	defer o.close()
 	w := r.newWrite(o, step, "create", plan.Private{Instance: plan.NewInstance()})
 	after := w.run(ctx, planned)
 	resp.Diagnostics.Append(after.diags...)
@@ -241,7 +259,8 @@ func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if diags.HasError() {
 		return
 	}
-	image, err := o.service.Image(ctx, id, secretsOf(&owns, record, before.Document)...)
+	defer o.close()
+	image, err := o.service.RecentImage(ctx, id, secretsOf(&owns, record, before.Document)...)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if elsewhere := o.elsewhere("read", before.Place); elsewhere != nil {
 			resp.Diagnostics.Append(elsewhere)
@@ -313,6 +332,7 @@ func (r *metadataResource) Update(ctx context.Context, req resource.UpdateReques
 	if diags.HasError() {
 		return
 	}
+	defer o.close()
 	w := r.newWrite(o, step, "update", before)
 	after := w.run(ctx, planned)
 	resp.Diagnostics.Append(after.diags...)
@@ -362,6 +382,7 @@ func (r *metadataResource) Delete(ctx context.Context, req resource.DeleteReques
 	if diags.HasError() {
 		return
 	}
+	defer o.close()
 	if destruction == plan.Replaced {
 		if len(record) == 0 {
 			return

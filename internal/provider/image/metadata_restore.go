@@ -50,7 +50,7 @@ func restoresAny(rule string, record patch.Patch) bool {
 // restore gives everything back that the rule gives back.
 func (r *metadataResource) restore(ctx context.Context, o *object, rule string, record patch.Patch, owns *owned, private plan.Private) diag.Diagnostics {
 	var diags diag.Diagnostics
-	unlock, err := change.Lock(ctx, o.key)
+	unlock, err := o.lock(ctx)
 	if err != nil {
 		return diag.Diagnostics{failure("delete", o.id, err)}
 	}

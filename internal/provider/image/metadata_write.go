@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
@@ -20,8 +21,10 @@ import (
 // store is an image as the object of a change.
 type store struct {
 	*object
-	sensitive secrecy
-	secrets   []string // texts that no error may show
+	sensitive   secrecy
+	secrets     []string // texts that no error may show
+	verifyAfter time.Duration
+	written     bool
 }
 
 // note adds what a document holds at sensitive pointers to the secrets.
@@ -34,7 +37,7 @@ func (s *store) note(d patch.Document) {
 }
 
 func (s *store) Read(ctx context.Context) (patch.Document, error) {
-	image, err := s.service.Image(patient(ctx), s.id, s.secrets...)
+	image, err := s.service.ImageWith(patient(ctx), s.company(), s.id, s.secrets...)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +47,23 @@ func (s *store) Read(ctx context.Context) (patch.Document, error) {
 	return d, nil
 }
 
+// company says how long a read waits for others. Who has asked for a wait after
+// each write does not mind a fraction of it before the write; a look at what was
+// written gains certainty by waiting longer.
+func (s *store) company() imageservice.Company {
+	if s.written {
+		return imageservice.Company{Quiet: leastQuiet, Most: max(leastWait, s.verifyAfter), ForWork: true}
+	}
+	return imageservice.Company{Quiet: max(leastQuiet, s.verifyAfter/5), Most: max(leastWait, s.verifyAfter/2)}
+}
+
+const (
+	leastQuiet = 10 * time.Millisecond
+	leastWait  = 100 * time.Millisecond
+)
+
 func (s *store) Write(ctx context.Context, current patch.Document, p patch.Patch) (patch.Document, error) {
+	s.written = true
 	image, err := s.service.Patch(patient(ctx), s.id, current, p, s.secrets...)
 	if err != nil {
 		return nil, &change.WriteError{Effect: effectOf(err), Err: err}
@@ -99,7 +118,7 @@ func (r *metadataResource) newWrite(o *object, s *step, verb string, before plan
 }
 
 func (w *write) run(ctx context.Context, planned values) outcome {
-	unlock, err := change.Lock(ctx, w.object.key)
+	unlock, err := w.object.lock(ctx)
 	if err != nil {
 		return outcome{diags: diag.Diagnostics{w.failure(nil, err)}}
 	}
@@ -153,6 +172,7 @@ func (w *write) takeOver() {
 // tolerant carries a change out, leaving out releases that the server names in a
 // refusal: a key that may be created but not changed could never be dropped else.
 func tolerant(ctx context.Context, s *store, c change.Change, t change.Timing) (*change.Result, error) {
+	s.verifyAfter = t.VerifyAfter
 	var refused []patch.Conflict
 	for {
 		result, err := change.Apply(ctx, s, c, t)

@@ -1,0 +1,219 @@
+package imageservice
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
+)
+
+// Company says how long a read waits for others, to share its request with them.
+// It waits for nobody when as many are there as were ever at work at once, which
+// is Terraform's limit.
+type Company struct {
+	// Quiet is how long nobody else has to come before it leaves without them.
+	Quiet time.Duration
+	// Most is how long it waits while others keep coming.
+	Most time.Duration
+	// ForWork makes it wait, within Most, also for work under way that nothing
+	// was heard of during Quiet.
+	ForWork bool
+}
+
+// promptly is the company of a read that something waits for: Terraform hands
+// out the next resource every few milliseconds.
+var promptly = Company{Quiet: 10 * time.Millisecond, Most: 100 * time.Millisecond}
+
+const (
+	// mostTogether is how many images one list request asks for: 37 characters
+	// each keep the address far below the 8 KiB that servers accept.
+	mostTogether = 50
+)
+
+// ask is one read that waits to be carried out together with others.
+type ask struct {
+	ctx     context.Context //nolint:containedctx // It travels with the others of its batch, each of which has its own.
+	id      string
+	secrets []string
+	company Company
+	recent  bool // an answer from a list of a moment ago would do
+
+	until    time.Time // when it leaves at the latest
+	answered chan struct{}
+	once     sync.Once
+	image    *Image
+	err      error
+	leave    func() // tells the batch under way that nobody waits for this
+}
+
+// answer ends the wait. Only the first answer counts.
+func (a *ask) answer(image *Image, err error) {
+	a.once.Do(func() {
+		a.image, a.err = image, err
+		close(a.answered)
+	})
+}
+
+// gathering brings reads together that come at the same time. A batch leaves
+// when everybody who can come is there: all operations under way, and as many as
+// were ever under way at once, which is Terraform's limit. Else it leaves after a
+// moment in which nobody came.
+type gathering struct {
+	carry func(context.Context, []*ask)
+
+	mu           sync.Mutex
+	busy, peak   int // operations under way, and the most at once so far
+	waiting      []*ask
+	last         time.Time // when the last of those waiting came
+	timer        *time.Timer
+	timerVersion int
+}
+
+func (g *gathering) work() func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy++
+	g.peak = max(g.peak, g.busy)
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.busy--
+		g.schedule()
+	})
+}
+
+// ask joins the next batch and waits for the answer, or for the end of the context.
+func (g *gathering) ask(a *ask) (*Image, error) {
+	a.answered = make(chan struct{})
+	g.mu.Lock()
+	now := time.Now()
+	g.last = now
+	a.until = now.Add(a.company.Most)
+	g.waiting = append(g.waiting, a)
+	g.peak = max(g.peak, len(g.waiting))
+	g.schedule()
+	g.mu.Unlock()
+
+	// A caller that is cancelled while its context goes on for a grace waits for
+	// no company any more.
+	stop := context.AfterFunc(transport.Patience(a.ctx), func() { g.hurry(a) })
+	defer stop()
+	select {
+	case <-a.answered:
+	case <-a.ctx.Done():
+		g.withdraw(a)
+		a.answer(nil, fmt.Errorf("reading image %s: %w", a.id, context.Cause(a.ctx)))
+	}
+	return a.image, a.err
+}
+
+// hurry lets a batch leave at once for the sake of one that cannot wait.
+func (g *gathering) hurry(a *ask) {
+	if a.ctx.Err() != nil {
+		return // It has given up.
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, w := range g.waiting {
+		if w == a {
+			g.depart()
+			return
+		}
+	}
+}
+
+// withdraw takes out one that gives up.
+func (g *gathering) withdraw(a *ask) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, w := range g.waiting {
+		if w == a {
+			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			g.schedule()
+			return
+		}
+	}
+	if a.leave != nil {
+		a.leave()
+	}
+}
+
+// schedule lets the batch leave now or sets the time at which it will.
+func (g *gathering) schedule() {
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+	g.timerVersion++
+	if len(g.waiting) == 0 {
+		return
+	}
+	all := len(g.waiting) >= g.busy
+	if all && len(g.waiting) >= g.peak || len(g.waiting) >= mostTogether {
+		g.depart()
+		return
+	}
+	leaves := g.waiting[0].until
+	for _, a := range g.waiting {
+		if a.until.Before(leaves) {
+			leaves = a.until
+		}
+		if quiet := g.last.Add(a.company.Quiet); (all || !a.company.ForWork) && quiet.Before(leaves) {
+			leaves = quiet
+		}
+	}
+	version := g.timerVersion
+	g.timer = time.AfterFunc(time.Until(leaves), func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if version == g.timerVersion {
+			g.depart()
+		}
+	})
+}
+
+// depart sends those who wait on their way.
+func (g *gathering) depart() {
+	batch := g.waiting
+	g.waiting = nil
+	g.timerVersion++
+	ctx, done := together(batch)
+	go func() {
+		defer done()
+		g.carry(ctx, batch)
+	}()
+}
+
+// together returns a context for a batch. It ends when nobody waits for the
+// batch any more, and its patience when that of everybody has ended.
+func together(batch []*ask) (context.Context, func()) {
+	if len(batch) == 1 {
+		return batch[0].ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].ctx))
+	patience, impatient := context.WithCancel(ctx)
+	var left, hurried atomic.Int64
+	stops := make([]func() bool, 0, len(batch))
+	for _, a := range batch {
+		a.leave = sync.OnceFunc(func() {
+			if left.Add(1) == int64(len(batch)) {
+				cancel()
+			}
+		})
+		stops = append(stops, context.AfterFunc(transport.Patience(a.ctx), func() {
+			if hurried.Add(1) == int64(len(batch)) {
+				impatient()
+			}
+		}))
+	}
+	return transport.WithPatience(ctx, patience), func() {
+		for _, stop := range stops {
+			stop()
+		}
+		impatient()
+		cancel()
+	}
+}

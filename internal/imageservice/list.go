@@ -1,0 +1,105 @@
+package imageservice
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
+)
+
+// mostPerPage is the largest page that Glance sends by default (api_limit_max);
+// it shortens what is asked for beyond its own limit.
+const mostPerPage = 1000
+
+// listError is the refusal of a list.
+type listError struct {
+	status int
+	err    error
+}
+
+func (e *listError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *listError) Unwrap() error { return e.err }
+
+// page is a page of a list, as it is on the wire.
+type page struct {
+	images []json.RawMessage
+	next   string // marker of the next page, empty after the last
+}
+
+// readPage reads a page of a list. An answer that is no list of images, and any
+// status but 200, is a *listError.
+func (c *Client) readPage(ctx context.Context, query url.Values, secrets []string) (page, error) {
+	r, resp, err := c.send(ctx, transport.Request{
+		Method:  http.MethodGet,
+		Header:  http.Header{"Accept": {"application/json"}},
+		Secrets: secrets,
+	}, imagesPath+"?"+query.Encode())
+	if err != nil {
+		return page{}, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return page{}, &listError{resp.StatusCode, c.refusal(r, resp)}
+	}
+	var answer struct {
+		Images *[]json.RawMessage `json:"images"`
+		Next   string             `json:"next"`
+	}
+	if err := json.Unmarshal(resp.Body, &answer); err != nil || answer.Images == nil {
+		return page{}, &listError{resp.StatusCode, fmt.Errorf("the answer is no list of images: %w", transport.NewAPIError(r, resp))}
+	}
+	out := page{images: *answer.Images}
+	if answer.Next != "" {
+		next, err := url.Parse(answer.Next)
+		if err != nil || next.Query().Get("marker") == "" {
+			return page{}, &listError{resp.StatusCode, fmt.Errorf("the link to the next page has no marker: %w", transport.NewAPIError(r, resp))}
+		}
+		out.next = next.Query().Get("marker")
+	}
+	return out, nil
+}
+
+// List returns all images of a list, page by page, in the order of the service.
+// The query has its names from the Image API v2 ("List images"); limit and
+// marker are the list's own. Of a link to the next page only the marker is used:
+// Glance's repeats of several tags just one (measured on Glance 25.1). Its errors
+// are those of Image, without ErrNotFound.
+func (c *Client) List(ctx context.Context, query url.Values) ([]*Image, error) {
+	query = clone(query)
+	query.Set("limit", strconv.Itoa(mostPerPage))
+	var images []*Image
+	for {
+		p, err := c.readPage(ctx, query, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range p.images {
+			image, err := decodeImage(raw)
+			if err != nil {
+				return nil, fmt.Errorf("the list holds something that is no image: %w", err)
+			}
+			images = append(images, image)
+		}
+		switch {
+		case p.next == "":
+			return images, nil
+		case p.next == query.Get("marker") || len(p.images) == 0:
+			return nil, errors.New("the image service sends the same page of its list again and again")
+		}
+		query.Set("marker", p.next)
+	}
+}
+
+func clone(query url.Values) url.Values {
+	copied := make(url.Values, len(query)+2)
+	for name, values := range query {
+		copied[name] = append([]string(nil), values...)
+	}
+	return copied
+}
