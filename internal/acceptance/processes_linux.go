@@ -56,6 +56,25 @@ func parentOf(pid int) (parent int, found bool) {
 	return parent, err == nil
 }
 
+// peakMemory reads the peak of the resident set, in bytes, from the status file
+// (proc(5)); 0 for a process that has ended.
+func peakMemory(pid int) int64 {
+	content, err := os.ReadFile(procPath(pid, "status"))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(content), "VmHWM:")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		return 0
+	}
+	kibibytes, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kibibytes << 10
+}
+
 func procPath(pid int, name string) string {
 	return filepath.Join("/proc", strconv.Itoa(pid), name)
 }

@@ -149,12 +149,12 @@ func (s *stream) snapshot() (string, <-chan struct{}) {
 	return s.content.String(), s.changed
 }
 
-// commandLimit bounds one terraform command.
+// commandLimit bounds one terraform command, unless Options say otherwise.
 const commandLimit = 5 * time.Minute
 
 // startProcess starts a command in a process group of its own, and kills what
-// is left of it when the test ends or after commandLimit.
-func startProcess(t testing.TB, command *exec.Cmd) *Process {
+// is left of it when the test ends or the time is over.
+func startProcess(t testing.TB, command *exec.Cmd, most time.Duration) *Process {
 	t.Helper()
 	p := &Process{t: t, command: command, began: time.Now(), ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.stdout, &p.stderr
@@ -165,7 +165,7 @@ func startProcess(t testing.TB, command *exec.Cmd) *Process {
 		t.Fatal(err)
 	}
 	kill := func() { _ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
-	limit := time.AfterFunc(commandLimit, kill)
+	limit := time.AfterFunc(most, kill)
 	go func() {
 		// The exit code says it all; an error besides it is a pipe kept open.
 		_ = command.Wait()
@@ -203,6 +203,31 @@ func (p *Process) KillProvider() {
 	}
 	for _, pid := range providers {
 		p.signal(pid, syscall.SIGKILL)
+	}
+}
+
+// ProviderMemory returns the most memory, in bytes, that a provider process that
+// terraform has started held so far; 0 while there is none.
+func (p *Process) ProviderMemory() int64 {
+	p.t.Helper()
+	providers, err := providerProcesses(p.command.Process.Pid)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var most int64
+	for _, pid := range providers {
+		most = max(most, peakMemory(pid))
+	}
+	return most
+}
+
+// Ended says whether the command has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
 	}
 }
 

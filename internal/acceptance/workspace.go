@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"archive/zip"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tfjson "github.com/hashicorp/terraform-json"
 )
@@ -26,6 +28,8 @@ type Options struct {
 	// ProviderFolder holds the provider binary; empty is the one built from this
 	// module, or named by IMAGEOPS_PROVIDER_BINARY.
 	ProviderFolder string
+	// CommandLimit bounds one command; 0 means five minutes.
+	CommandLimit time.Duration
 }
 
 // Workspace is a folder with a configuration in which the real terraform, or
@@ -36,6 +40,7 @@ type Workspace struct {
 	folder      string
 	home        string
 	environment map[string]string
+	limit       time.Duration
 	written     map[string]bool // names of the configuration files
 }
 
@@ -48,6 +53,7 @@ func NewWorkspace(t testing.TB, options Options) *Workspace {
 		binary:  terraformBinary(t),
 		folder:  filepath.Join(root, "work"),
 		home:    filepath.Join(root, "home"),
+		limit:   cmp.Or(options.CommandLimit, commandLimit),
 		written: map[string]bool{},
 	}
 	for _, folder := range []string{w.folder, w.home} {
@@ -110,7 +116,7 @@ func (w *Workspace) Start(args ...string) *Process {
 	for name, value := range w.environment {
 		command.Env = append(command.Env, name+"="+value)
 	}
-	return startProcess(w.t, command)
+	return startProcess(w.t, command, w.limit)
 }
 
 // Run runs a terraform command to its end.

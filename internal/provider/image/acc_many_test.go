@@ -62,8 +62,9 @@ func (s *site) atMost(t *testing.T, what string, most int) {
 	}
 }
 
+// Not at the same time as other tests: who shares a request with whom depends on
+// the pace of the machine.
 func TestAccManyImagesTakeFewRequests(t *testing.T) {
-	t.Parallel()
 	onEach(t, func(t *testing.T, s *site) {
 		ids := createMany(s.images, many, func(i int) acceptance.Attributes {
 			return acceptance.Attributes{"name": fmt.Sprintf("many-%03d", i), "os_distro": "debian"}

@@ -35,9 +35,6 @@ type metadataResource struct {
 	clients *plan.Clients
 }
 
-// NewMetadataResource returns the resource imageops_image_metadata.
-func NewMetadataResource() resource.Resource { return &metadataResource{} }
-
 func (r *metadataResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_image_metadata"
 	resp.ResourceBehavior.MutableIdentity = true // It follows image_id.
@@ -124,11 +121,11 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	resp.Diagnostics.Append(plan.ClearDestroy(ctx, req.Private, resp.Private)...)
 	create := req.State.Raw.IsNull()
-	private := plan.Load(ctx, req.Private)
 	unchanged := !create && req.Plan.Raw.Equal(req.State.Raw)
-	if unchanged && !private.Review {
-		return
+	if unchanged && !plan.NeedsReview(ctx, req.Private) {
+		return // Most resources of most plans: without a look at the document.
 	}
+	private := plan.Load(ctx, req.Private)
 	if len(r.clients.Unknown()) > 0 {
 		return // Everything computed is unknown already.
 	}

@@ -81,6 +81,12 @@ func Load(ctx context.Context, r PrivateReader) Private {
 	return p
 }
 
+// NeedsReview reads only whether Review is set.
+func NeedsReview(ctx context.Context, r PrivateReader) bool {
+	var review bool
+	return get(ctx, r, reviewKey, &review) && review
+}
+
 // Save writes what differs from before.
 func (p Private) Save(ctx context.Context, w PrivateWriter, before Private) diag.Diagnostics {
 	var diags diag.Diagnostics

@@ -1,0 +1,331 @@
+//go:build bench
+
+package bench
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/simulator"
+)
+
+var (
+	images = flag.Int("bench.images", 200, "how many images")
+	rounds = flag.Int("bench.rounds", 3, "how often a plan is measured; the best counts")
+	writes = flag.Bool("bench.writes", true, "measure applies and destroys as well")
+)
+
+// The bounds that the ratios of a run are held against, by the number of
+// images. A run with another number is held against those of the next smaller.
+var bounds = []struct {
+	images int
+	// plan is our plan without changes against that of the idle provider.
+	plan float64
+	// idle is the idle provider's against terraform_data's.
+	idle float64
+}{
+	{images: 2000, plan: 1.3, idle: 2.5},
+	{images: 0, plan: 1.6, idle: 4.5},
+}
+
+const (
+	mostPlanRequests = 25  // of a plan without changes over 200 images
+	mostPerChange    = 1.5 // requests for each image of which one property changes
+	mostMemory       = 2.0 // of our provider against the idle one
+	verifyAfter      = 400 * time.Millisecond
+	atOnce           = 10 // resources that Terraform works on at the same time
+)
+
+// subject is one thing that is measured.
+type subject struct {
+	name      string
+	folder    string // of the provider; empty for terraform_data
+	arguments []string
+	ids       []string // of images of its own
+	w         *acceptance.Workspace
+	count     func() (all, writes int) // requests since the last call
+}
+
+// bench is one run of the measurements.
+type bench struct {
+	*testing.T
+	cloud *acceptance.Cloud
+	sim   *simulator.Simulator // nil for a real cloud
+}
+
+func TestBench(t *testing.T) {
+	b := &bench{T: t}
+	if path := os.Getenv(acceptance.EnvironmentVariable); path != "" {
+		b.cloud = acceptance.OpenStack(t)
+	} else {
+		b.cloud, b.sim = acceptance.Simulator(t, simulator.Options{TokenLifetime: 12 * time.Hour})
+	}
+	t.Logf("%d images, %s", *images, map[bool]string{true: "simulator", false: "real Glance"}[b.sim != nil])
+	ours, idle := build(t, "ours"), build(t, "idle", "-tags", "idle")
+	b.start(ours, idle)
+
+	data := b.subject("terraform_data", "")
+	none := b.subject("idle provider", idle)
+	batched := b.subject("imageops", ours)
+	single := b.subject("imageops, batch_reads = false", ours, "batch_reads = false")
+	all := []*subject{data, none, batched, single}
+	first := map[string]time.Duration{}
+	for _, s := range all {
+		s.configure(t, "one")
+		first[s.name] = b.measure(s, "first apply", "apply", "-auto-approve", "-no-color")
+	}
+
+	plans := b.plans(all)
+	limit := bounds[0]
+	for _, l := range bounds {
+		if *images >= l.images {
+			limit = l
+			break
+		}
+	}
+	b.ratio("plan without changes, against the idle provider's", plans[batched.name], plans[none.name], limit.plan)
+	b.ratio("the idle provider's plan, against terraform_data's", plans[none.name], plans[data.name], limit.idle)
+	b.ratio("plan with batch_reads = false, against with", plans[single.name], plans[batched.name], 0)
+	_, _ = batched.count()
+	batched.w.Plan("-detailed-exitcode").MustSucceed(t)
+	if requests, _ := batched.count(); requests > mostPlanRequests*max(1, *images/200) {
+		t.Errorf("a plan without changes takes %d requests", requests)
+	}
+	b.memory(batched, none)
+	if *writes {
+		b.change(all, batched)
+	}
+	for _, s := range all {
+		b.measure(s, "destroy", "destroy", "-auto-approve", "-no-color")
+	}
+}
+
+// plans measures plans without changes, in turn, so that the machine's moods
+// meet all subjects.
+func (b *bench) plans(all []*subject) map[string]time.Duration {
+	best := map[string]time.Duration{}
+	for range *rounds {
+		for _, s := range all {
+			took := s.w.Plan("-detailed-exitcode").MustSucceed(b).Duration
+			if best[s.name] == 0 || took < best[s.name] {
+				best[s.name] = took
+			}
+		}
+	}
+	for _, s := range all {
+		_, _ = s.count()
+		s.w.Plan("-detailed-exitcode").MustSucceed(b)
+		requests, _ := s.count()
+		b.Logf("%-32s plan without changes %6.2f s, %5d requests", s.name, best[s.name].Seconds(), requests)
+	}
+	return best
+}
+
+// change changes one property of each image, with the default verify_after and
+// without a wait.
+func (b *bench) change(all []*subject, batched *subject) {
+	for _, s := range all {
+		s.configure(b.T, "two")
+		_, _ = s.count()
+		took := s.w.Apply().MustSucceed(b).Duration
+		requests, writes := s.count()
+		b.Logf("%-32s change one property  %6.2f s, %5d requests, %d of them writes", s.name, took.Seconds(), requests, writes)
+		if s != batched {
+			continue
+		}
+		if float64(requests) > mostPerChange*float64(*images) {
+			b.Errorf("changing one property of %d images takes %d requests", *images, requests)
+		}
+		hasty := *s
+		hasty.arguments = append(hasty.arguments[:len(hasty.arguments):len(hasty.arguments)], `verify_after = "0s"`)
+		hasty.configure(b.T, "three")
+		_, _ = s.count()
+		quick := s.w.Apply().MustSucceed(b).Duration
+		requests, writes = s.count()
+		b.Logf("%-32s change one property  %6.2f s, %5d requests, %d of them writes", s.name+`, verify_after = "0s"`, quick.Seconds(), requests, writes)
+		waits := time.Duration((*images+atOnce-1)/atOnce) * verifyAfter
+		b.Logf("%-32s the default costs %.2f s more; its own waits alone are %.2f s", "", (took - quick).Seconds(), waits.Seconds())
+		if took-quick > waits {
+			b.Errorf("the default verify_after costs %s more than none, and its waits are only %s", took-quick, waits)
+		}
+		s.configure(b.T, "three")
+	}
+}
+
+// memory compares the peaks of the provider processes during a plan.
+func (b *bench) memory(ours, idle *subject) {
+	peak := func(s *subject) float64 {
+		p := s.w.Start("plan", "-no-color", "-detailed-exitcode")
+		var most int64
+		for !p.Ended() {
+			most = max(most, p.ProviderMemory())
+			time.Sleep(10 * time.Millisecond) // The peak is the kernel's; only the last look before the end matters.
+		}
+		p.Wait().MustSucceed(b)
+		return float64(most) / (1 << 20)
+	}
+	mine, theirs := peak(ours), peak(idle)
+	b.Logf("peak memory of the provider in a plan: %.0f MiB, idle provider %.0f MiB: ratio %.2f", mine, theirs, mine/theirs)
+	if mine > mostMemory*theirs {
+		b.Errorf("the provider takes %.2f times the memory of the idle one", mine/theirs)
+	}
+}
+
+// start compares what every command pays: the handshake with the schema, and
+// the size of what is downloaded.
+func (b *bench) start(ours, idle string) {
+	handshake := func(folder string) time.Duration {
+		w := acceptance.NewWorkspace(b, acceptance.Options{ProviderFolder: folder})
+		w.Write("main.tf", terraformBlock)
+		best := time.Hour
+		for range 2 * *rounds {
+			best = min(best, w.Run("providers", "schema", "-json").MustSucceed(b).Duration)
+		}
+		return best
+	}
+	mine, theirs := handshake(ours), handshake(idle)
+	info, err := os.Stat(filepath.Join(ours, program))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("start with schema %s, idle provider %s: ratio %.2f; stripped binary %.1f MiB", mine, theirs, mine.Seconds()/theirs.Seconds(), float64(info.Size())/(1<<20))
+}
+
+// ratio logs a ratio and holds it against its bound, unless that is 0.
+func (b *bench) ratio(what string, a, c time.Duration, most float64) {
+	b.Helper()
+	r := a.Seconds() / c.Seconds()
+	b.Logf("%s: %.2f", what, r)
+	if most > 0 && r > most {
+		b.Errorf("%s: %.2f, want at most %.1f", what, r, most)
+	}
+}
+
+func (b *bench) measure(s *subject, what string, args ...string) time.Duration {
+	b.Helper()
+	_, _ = s.count()
+	took := s.w.Run(args...).MustSucceed(b).Duration
+	requests, writes := s.count()
+	b.Logf("%-32s %-20s %6.2f s, %5d requests, %d of them writes", s.name, what, took.Seconds(), requests, writes)
+	return took
+}
+
+// makeImages makes the images, each with the properties of an ordinary one.
+func (b *bench) makeImages() []string {
+	ids := make([]string, *images)
+	if b.sim != nil {
+		for i := range ids {
+			ids[i] = b.sim.CreateImage(simulator.Image{Name: fmt.Sprintf("bench-%04d", i), Properties: map[string]string{
+				"os_distro": "debian", "os_version": "13", "architecture": "x86_64", "hw_disk_bus": "virtio", "build": fmt.Sprint(i),
+			}})
+		}
+		return ids
+	}
+	account := b.cloud.Images(b, acceptance.UserDemo, acceptance.RegionOne)
+	var wait sync.WaitGroup
+	turns := make(chan struct{}, 8)
+	for i := range ids {
+		wait.Go(func() {
+			turns <- struct{}{}
+			ids[i] = account.CreateQueued(acceptance.Attributes{
+				"name": fmt.Sprintf("bench-%04d", i), "os_distro": "debian", "os_version": "13", "architecture": "x86_64", "hw_disk_bus": "virtio", "build": fmt.Sprint(i),
+			})
+			<-turns
+		})
+	}
+	wait.Wait()
+	return ids
+}
+
+const (
+	program        = "terraform-provider-imageops"
+	terraformBlock = "terraform {\n  required_providers {\n    imageops = { source = \"imageops/imageops\" }\n  }\n}\n"
+)
+
+// subject makes a workspace. Requests to a real service pass a proxy, which all
+// that send requests pay alike.
+func (b *bench) subject(name, folder string, arguments ...string) *subject {
+	s := &subject{name: name, folder: folder, arguments: arguments, ids: b.makeImages(), count: func() (int, int) { return 0, 0 }}
+	s.w = acceptance.NewWorkspace(b, acceptance.Options{
+		Environment: b.cloud.Environment(acceptance.UserDemo, acceptance.RegionOne), ProviderFolder: folder, CommandLimit: time.Hour,
+	})
+	if folder == "" {
+		return s
+	}
+	if b.sim != nil {
+		s.count = func() (all, writes int) {
+			for _, r := range b.sim.Requests() {
+				if strings.HasPrefix(r.Path, "/image/") {
+					all++
+					if r.Method == "PATCH" {
+						writes++
+					}
+				}
+			}
+			b.sim.ResetRequests()
+			return all, writes
+		}
+		return s
+	}
+	proxy := acceptance.NewProxy(b, b.cloud.Regions[acceptance.RegionOne])
+	s.arguments = append(s.arguments, fmt.Sprintf("endpoint = %q", proxy.URL()))
+	s.count = func() (all, writes int) {
+		all, writes = len(proxy.Requests("", "")), len(proxy.Writes())
+		proxy.Reset()
+		return all, writes
+	}
+	return s
+}
+
+// configure writes a configuration that gives every image the value.
+func (s *subject) configure(t *testing.T, value string) {
+	t.Helper()
+	list, err := json.Marshal(s.ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.w.Write("images.json", string(list))
+	if s.folder == "" {
+		s.w.Write("main.tf", fmt.Sprintf(`
+resource "terraform_data" "many" {
+  for_each = toset(jsondecode(file("${path.module}/images.json")))
+  input    = { image_id = each.key, hw_firmware_type = "uefi", properties = { os_distro = "ubuntu", pipeline = %q } }
+}
+`, value))
+		return
+	}
+	s.w.Write("main.tf", terraformBlock+fmt.Sprintf(`
+provider "imageops" {
+  image_service = {
+    %s
+  }
+}
+resource "imageops_image_metadata" "many" {
+  for_each         = toset(jsondecode(file("${path.module}/images.json")))
+  image_id         = each.key
+  hw_firmware_type = "uefi"
+  properties       = { os_distro = "ubuntu", pipeline = %q }
+}
+`, strings.Join(s.arguments, "\n    "), value))
+}
+
+// build builds the provider as a release is built, and returns its folder.
+func build(t *testing.T, name string, arguments ...string) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), name)
+	command := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(folder, program)}, append(arguments, "../..")...)...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, output)
+	}
+	return folder
+}

@@ -1,0 +1,66 @@
+//go:build idle
+
+package image
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// idleResource has the schema of imageops_image_metadata and does nothing with
+// it: what Terraform and the framework cost by themselves is the baseline of the
+// measurements. It is in no release.
+type idleResource struct{ metadataResource }
+
+// NewMetadataResource returns the resource that does nothing.
+func NewMetadataResource() resource.Resource { return &idleResource{} }
+
+func (r *idleResource) ModifyPlan(context.Context, resource.ModifyPlanRequest, *resource.ModifyPlanResponse) {
+}
+
+func (r *idleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	resp.State.Raw = settled(&resp.Diagnostics, req.Plan)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, imageIDOf(resp.State))...)
+}
+
+func (r *idleResource) Read(ctx context.Context, _ resource.ReadRequest, resp *resource.ReadResponse) {
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, imageIDOf(resp.State))...)
+}
+
+func (r *idleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	resp.State.Raw = settled(&resp.Diagnostics, req.Plan)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, imageIDOf(resp.State))...)
+}
+
+func (r *idleResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {}
+
+func imageIDOf(s tfsdk.State) string {
+	v, err := valuesOf(s.Raw)
+	if err != nil {
+		return ""
+	}
+	return v.text(attrImageID)
+}
+
+// settled gives what is computed and not known yet a value.
+func settled(diags interface{ AddError(string, string) }, plan tfsdk.Plan) tftypes.Value {
+	v, err := valuesOf(plan.Raw)
+	if err != nil {
+		diags.AddError("Unable to settle the plan", err.Error())
+		return plan.Raw
+	}
+	v = v.clone()
+	for _, name := range []string{attrPlannedPatch, attrRestorePatch, attrSensitiveRestore} {
+		if !v[name].IsKnown() {
+			v.setText(name, "[]")
+		}
+	}
+	if !v[attrPlannedChanges].IsKnown() {
+		v[attrPlannedChanges] = stringList(nil)
+	}
+	return v.object(plan.Raw)
+}
