@@ -54,13 +54,15 @@ type Match struct {
 	Method string
 	// PathPrefix is the beginning of the decoded path.
 	PathPrefix string
+	// Query is a text that the query, as it was sent, contains.
+	Query string
 	// Nth selects the nth request, from 1, of those that the other fields
 	// select; 0 is every one.
 	Nth int
 }
 
-func (m Match) selects(method, path string) bool {
-	return (m.Method == "" || m.Method == method) && strings.HasPrefix(path, m.PathPrefix)
+func (m Match) selects(r *Request) bool {
+	return (m.Method == "" || m.Method == r.Method) && strings.HasPrefix(r.Path, m.PathPrefix) && strings.Contains(r.RawQuery, m.Query)
 }
 
 // Action is one thing that a Proxy does to an exchange: Delay, Respond,
@@ -169,7 +171,7 @@ func (p *Proxy) Reset() {
 // their path, in the order of their arrival. Empty strings select everything.
 func (p *Proxy) Requests(method, pathPrefix string) []Request {
 	match := Match{Method: method, PathPrefix: pathPrefix}
-	return p.recorded(func(r *Request) bool { return match.selects(r.Method, r.Path) })
+	return p.recorded(match.selects)
 }
 
 // Writes returns the recorded requests whose method may change something:
@@ -287,7 +289,7 @@ func (p *Proxy) record(request *Request) (before, after []Action) {
 	defer p.mu.Unlock()
 	p.requests = append(p.requests, request)
 	for _, r := range p.rules {
-		if !r.match.selects(request.Method, request.Path) {
+		if !r.match.selects(request) {
 			continue
 		}
 		r.seen++
