@@ -257,7 +257,7 @@ func withData(r *imageRecord, data []byte) *imageRecord {
 	next := r.clone()
 	size := int64(len(data))
 	next.size = &size
-	if size > 0 && next.diskFormat != nil && *next.diskFormat == "raw" {
+	if size > 0 && inspected(next) {
 		next.virtualSize = &size
 	}
 	next.located = true
@@ -265,6 +265,12 @@ func withData(r *imageRecord, data []byte) *imageRecord {
 	checksum, algorithm, hash := hex.EncodeToString(md5Sum[:]), "sha512", hex.EncodeToString(sha[:])
 	next.checksum, next.hashAlgorithm, next.hashValue = &checksum, &algorithm, &hash
 	return next
+}
+
+// inspected tells whether the virtual size is known: Glance looks at the data of
+// bare images only, and what it finds of a raw one is its size.
+func inspected(r *imageRecord) bool {
+	return r.containerFormat != nil && *r.containerFormat == "bare" && r.diskFormat != nil && *r.diskFormat == "raw"
 }
 
 func (rq *imageRequest) deactivateImage(arguments []string) *apiError {

@@ -260,6 +260,23 @@ func TestStates(t *testing.T) {
 	expect(t, c.post("demo", "/v2/images", `{"id":"`+id+`"}`), 409, "Image ID "+id+" already exists!")
 }
 
+func TestVirtualSizeIsKnownOnlyOfBareRawImages(t *testing.T) {
+	c := newTestCloud(t, Options{Empty: true})
+	for _, tc := range []struct {
+		container, disk string
+		want            any
+	}{{"bare", "raw", "5"}, {"ovf", "raw", nil}, {"bare", "qcow2", nil}} {
+		t.Run(tc.container+" "+tc.disk, func(t *testing.T) {
+			body := `{"container_format":"` + tc.container + `","disk_format":"` + tc.disk + `"}`
+			id := c.post("demo", "/v2/images", body).value["id"].(string)
+			expect(t, c.do(call{user: "demo", method: "PUT", path: "/v2/images/" + id + "/file", contentType: "application/octet-stream", body: "hello"}), 204, "")
+			if got, ok := c.get("demo", id).value["virtual_size"]; !ok || fmt.Sprint(got) != fmt.Sprint(tc.want) {
+				t.Errorf("got %v (present: %t), want %v", got, ok, tc.want)
+			}
+		})
+	}
+}
+
 func TestCreate(t *testing.T) {
 	c := newTestCloud(t, Options{Empty: true})
 	for _, tc := range []struct {
