@@ -65,17 +65,38 @@ func (c *Client) readPage(ctx context.Context, query url.Values, secrets []strin
 	return out, nil
 }
 
+// mostRestarts is how often a list begins anew because the image at which a page
+// ended was deleted before the next one was asked for.
+const mostRestarts = 3
+
 // List returns all images of a list, page by page, in the order of the service.
 // The query has its names from the Image API v2 ("List images"); limit and
 // marker are the list's own. Of a link to the next page only the marker is used:
 // Glance's repeats of several tags just one (measured on Glance 25.1). Its errors
 // are those of Image, without ErrNotFound.
 func (c *Client) List(ctx context.Context, query url.Values) ([]*Image, error) {
+	for restarts := 0; ; restarts++ {
+		images, err := c.listOnce(ctx, query)
+		if !errors.Is(err, errMarkerGone) || restarts == mostRestarts {
+			return images, err
+		}
+	}
+}
+
+// errMarkerGone is the refusal of a page after the first: Glance answers 400 when
+// there is no image with the id in the marker (measured on Glance 25.1).
+var errMarkerGone = errors.New("the list changed between two pages")
+
+func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, error) {
 	query = clone(query)
 	query.Set("limit", strconv.Itoa(mostPerPage))
 	var images []*Image
 	for {
 		p, err := c.readPage(ctx, query, nil)
+		var refused *listError
+		if errors.As(err, &refused) && refused.status == http.StatusBadRequest && query.Get("marker") != "" {
+			return nil, fmt.Errorf("%w: %w", errMarkerGone, err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -345,6 +345,53 @@ func TestServiceThatIgnoresTheFilterIsAskedOneByOne(t *testing.T) {
 	}
 }
 
+func TestListBeginsAnewWhenTheEndOfAPageIsDeleted(t *testing.T) {
+	l := newLists(t)
+	ids := l.images(2500, simulator.Image{})
+	deleted := 0
+	l.rewrite = func(r *http.Request) {
+		if marker := r.URL.Query().Get("marker"); marker != "" && deleted < 2 {
+			deleted++
+			l.sim.DeleteImage(marker)
+		}
+	}
+	images, err := l.together.List(context.Background(), url.Values{"visibility": {"private"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(images) != len(ids)-deleted || deleted != 2 {
+		t.Errorf("%d images, of %d less %d", len(images), len(ids), deleted)
+	}
+	seen := map[string]bool{}
+	for _, image := range images {
+		if seen[image.ID] {
+			t.Errorf("%s is listed twice", image.ID)
+		}
+		seen[image.ID] = true
+	}
+
+	l.rewrite = func(r *http.Request) {
+		if marker := r.URL.Query().Get("marker"); marker != "" {
+			l.sim.DeleteImage(marker)
+		}
+	}
+	if _, err := l.together.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "between two pages") {
+		t.Errorf("a list that never stands still ends with %v", err)
+	}
+}
+
+func TestListThatNeverEndsIsAnError(t *testing.T) {
+	l := newLists(t)
+	l.images(3, simulator.Image{})
+	if err := l.sim.AddFault(simulator.Fault{Path: "/v2/images$", Effect: simulator.EffectStatus, Status: 200, Count: simulator.Forever,
+		Body: `{"images":[{"id":"2c3f0a56-6c0e-4d2e-9d0e-5a1b7f0c2404"}],"next":"/v2/images?marker=2c3f0a56-6c0e-4d2e-9d0e-5a1b7f0c2404"}`}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.together.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "again and again") {
+		t.Errorf("%v", err)
+	}
+}
+
 // tens reads images as Terraform does: always ten at work.
 func (l *lists) tens(t testing.TB, ids []string) map[string]answer {
 	t.Helper()

@@ -305,4 +305,6 @@ func (p *imageops) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{image.NewMetadataResource}
 }
 
-func (p *imageops) DataSources(context.Context) []func() datasource.DataSource { return nil }
+func (p *imageops) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{image.NewImageDataSource, image.NewImagesDataSource}
+}

@@ -1,10 +1,12 @@
 package image_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
 )
@@ -56,6 +58,33 @@ func TestAccExamples(t *testing.T) {
 				w.Run("state", "rm", fields[2]).MustSucceed(t)
 				w.Write("import.tf", "")
 				w.Import(fields[2], fields[3]).MustSucceed(t)
+			}
+		})
+		t.Run("packer-images", func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, s.cloud)
+			november := s.images.Create(acceptance.Attributes{"name": "windows-11-2026-11", "hw_firmware_type": "bios", "packer_build_log_url": "https://ci.example/1"})
+			before := s.metadataOf(november)
+			w := acceptance.NewWorkspace(t, acceptance.Options{Environment: s.cloud.Environment(acceptance.UserDemo, acceptance.RegionOne)})
+			w.Write("main.tf", strings.ReplaceAll(example(t, "packer-images/main.tf"), `{ cloud = "production" }`, "{}"))
+			w.SetEnvironment("TF_VAR_owner", s.cloud.Users[acceptance.UserDemo].ProjectID)
+			w.Apply().MustSucceed(t).MustContain(t, `remove /packer_build_log_url`)
+			golden := map[string]any{"hw_firmware_type": "uefi", "min_disk": 64, "os_secure_boot": "required", "packer_build_log_url": nil, "tags": []string{"golden"}}
+			s.expect(t, november, golden)
+			noop(t, w)
+
+			// A month later.
+			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // The service tells times to the second.
+			december := s.images.Create(acceptance.Attributes{"name": "windows-11-2026-12", "hw_firmware_type": "bios"})
+			found := s.metadataOf(december)
+			w.Apply().MustSucceed(t).MustContain(t, "0 to add, 1 to change, 0 to destroy")
+			s.expect(t, december, golden)
+			s.expect(t, november, golden)
+			noop(t, w)
+			w.Destroy().MustSucceed(t)
+			equalJSON(t, "the image of december after destroy", s.metadataOf(december), found)
+			if after := s.metadataOf(november); fmt.Sprint(after) == fmt.Sprint(before) {
+				t.Error("the image of november lost what it had")
 			}
 		})
 		t.Run("provider", func(t *testing.T) {

@@ -62,12 +62,12 @@ func (r *metadataResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				"`overwrite` writes over it. A change sends nothing.",
 			Validators: []validator.String{stringvalidator.OneOf(conflictFail, conflictOverwrite)},
 		},
-		attrTimeouts: timeouts.Attributes(ctx, timeouts.Opts{
+		attrTimeouts: described(timeouts.Attributes(ctx, timeouts.Opts{
 			Create: true, Update: true, Delete: true,
 			CreateDescription: "How long a create may take, with its verification and its repetitions, as a duration such as `30s` or `5m`. Default `10m`. A change sends nothing.",
 			UpdateDescription: "How long an update may take, as a duration. Default `10m`. A change sends nothing.",
 			DeleteDescription: "How long the restoration at destroy may take, as a duration. Default `10m`. A change sends nothing.",
-		}),
+		}), "How long the operations may take, verification included. A change sends nothing."),
 		attrPlannedPatch: schema.StringAttribute{
 			Computed: true,
 			MarkdownDescription: "The JSON Patch (RFC 6902) of the last planned change, as `jsonencode` prints it: in a plan, exactly what its apply sends if nothing changes in between. " +
@@ -96,6 +96,15 @@ func (r *metadataResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 			"the plan shows the JSON Patch that will be sent, and destroying puts back what was found.",
 		Attributes: attributes,
 	}
+}
+
+// described gives an object of a library's making a description.
+func described(a schema.Attribute, description string) schema.Attribute {
+	if object, ok := a.(schema.SingleNestedAttribute); ok {
+		object.MarkdownDescription = description
+		return object
+	}
+	return a
 }
 
 // schemaOf makes the schema of one row of the attribute table.
