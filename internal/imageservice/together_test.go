@@ -380,6 +380,17 @@ func TestListBeginsAnewWhenTheEndOfAPageIsDeleted(t *testing.T) {
 	}
 }
 
+// Glance's links to the next page have only the last of several tags.
+func TestListByTwoTagsStaysOneByTwoTags(t *testing.T) {
+	l := newLists(t)
+	l.images(600, simulator.Image{Tags: []string{"b"}}) // Older, so on a later page.
+	both := l.images(1500, simulator.Image{Tags: []string{"a", "b"}})
+	images, err := l.together.List(context.Background(), url.Values{"tag": {"a", "b"}})
+	if err != nil || len(images) != len(both) {
+		t.Errorf("%d images, want %d: %v", len(images), len(both), err)
+	}
+}
+
 func TestListThatNeverEndsIsAnError(t *testing.T) {
 	l := newLists(t)
 	l.images(3, simulator.Image{})
@@ -416,10 +427,10 @@ func TestLargeRunReadsPages(t *testing.T) {
 func TestSmallRunReadsNoPages(t *testing.T) {
 	l := newLists(t)
 	l.images(600, simulator.Image{})
-	ids := l.images(10, simulator.Image{})
+	ids := l.images(20, simulator.Image{})
 	l.requests()
 	l.tens(t, ids)
-	l.asked(t, "GET 10")
+	l.asked(t, "GET 10", "GET 10")
 }
 
 // A run over a few of very many images must not read all of them.
