@@ -35,11 +35,12 @@ type Client struct {
 	expiresAt   atomic.Pointer[time.Time] // of a token that cannot be renewed
 	begun, done atomic.Int64              // changes
 
-	batchReads bool
-	singly     atomic.Bool // the service has shown that it has no lists by id
-	gathering  gathering
-	hidden     sync.Map // ids of hidden images, which are in a list of their own
-	pages      pages
+	batchReads  bool
+	singly      atomic.Bool  // the service has shown that it has no lists by id
+	failedLists atomic.Int64 // in a row
+	gathering   gathering
+	hidden      sync.Map // ids of hidden images, which are in a list of their own
+	pages       pages
 }
 
 // New makes a client. It reads clouds.yaml and certificates, and no network:

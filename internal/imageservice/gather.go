@@ -28,7 +28,7 @@ type Company struct {
 var promptly = Company{Quiet: 10 * time.Millisecond, Most: 100 * time.Millisecond}
 
 const (
-	// mostTogether is how many images one list request asks for: 37 characters
+	// mostTogether is how many images one list request asks for: 39 characters
 	// each keep the address far below the 8 KiB that servers accept.
 	mostTogether = 50
 )
@@ -101,10 +101,10 @@ func (g *gathering) ask(a *ask) (*Image, error) {
 	// no company any more.
 	stop := context.AfterFunc(transport.Patience(a.ctx), func() { g.hurry(a) })
 	defer stop()
+	defer g.withdraw(a)
 	select {
 	case <-a.answered:
 	case <-a.ctx.Done():
-		g.withdraw(a)
 		a.answer(nil, fmt.Errorf("reading image %s: %w", a.id, context.Cause(a.ctx)))
 	}
 	return a.image, a.err
@@ -125,7 +125,7 @@ func (g *gathering) hurry(a *ask) {
 	}
 }
 
-// withdraw takes out one that gives up.
+// withdraw takes out one that gives up or has its answer.
 func (g *gathering) withdraw(a *ask) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -195,6 +195,10 @@ func together(batch []*ask) (context.Context, func()) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].ctx))
 	patience, impatient := context.WithCancel(ctx)
+	if latest, all := latestDeadline(batch); all {
+		// Repeats that nobody could wait for are not begun.
+		patience, impatient = context.WithDeadline(ctx, latest)
+	}
 	var left, hurried atomic.Int64
 	stops := make([]func() bool, 0, len(batch))
 	for _, a := range batch {
@@ -216,4 +220,19 @@ func together(batch []*ask) (context.Context, func()) {
 		impatient()
 		cancel()
 	}
+}
+
+// latestDeadline returns the latest end of the patience of a batch, and whether
+// everybody's ends.
+func latestDeadline(batch []*ask) (latest time.Time, all bool) {
+	for _, a := range batch {
+		deadline, ok := transport.Patience(a.ctx).Deadline()
+		if !ok {
+			return time.Time{}, false
+		}
+		if deadline.After(latest) {
+			latest = deadline
+		}
+	}
+	return latest, true
 }

@@ -91,6 +91,7 @@ func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, erro
 	query = clone(query)
 	query.Set("limit", strconv.Itoa(mostPerPage))
 	var images []*Image
+	seen := map[string]bool{}
 	for {
 		p, err := c.readPage(ctx, query, nil)
 		var refused *listError
@@ -110,9 +111,10 @@ func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, erro
 		switch {
 		case p.next == "":
 			return images, nil
-		case p.next == query.Get("marker") || len(p.images) == 0:
+		case seen[p.next] || len(p.images) == 0:
 			return nil, errors.New("the image service sends the same page of its list again and again")
 		}
+		seen[p.next] = true
 		query.Set("marker", p.next)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
 
 const (
@@ -31,6 +33,10 @@ const (
 	// pageHeld is how long a page stands for the images on it.
 	pageHeld = 30 * time.Second
 
+	// pageLimit is how long a page may take. One that takes longer, or fails, is
+	// not tried again: without pages, a run is only slower.
+	pageLimit = 10 * time.Second
+
 	// smallestPage is how many images the first page has at least.
 	smallestPage = 100
 )
@@ -47,7 +53,7 @@ type pages struct {
 	missed  int // those that were read without a page
 	kinds   [3]pageKind
 	images  map[string]listedImage
-	written map[string]bool // images that this client has written
+	written map[string]bool // images that this client has written, in lower case
 }
 
 // pageKind is one of the lists that an image can be found in.
@@ -62,6 +68,7 @@ type pageKind struct {
 	marker   string
 	turning  bool
 	complete bool
+	failed   bool
 }
 
 // listedImage is an image on a page, still as it came.
@@ -93,7 +100,7 @@ func (p *pages) find(id string) *Image {
 	p.mu.Lock()
 	p.asked++
 	found, ok := p.images[id]
-	if !ok || p.now().Sub(found.kind.begun) > pageHeld {
+	if !ok || p.written[strings.ToLower(id)] || p.now().Sub(found.kind.begun) > pageHeld {
 		p.mu.Unlock()
 		return nil
 	}
@@ -110,8 +117,7 @@ func (p *pages) find(id string) *Image {
 func (p *pages) forget(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.written[id] = true
-	delete(p.images, id)
+	p.written[strings.ToLower(id)] = true
 }
 
 // noteMissed counts an image that a page might have held.
@@ -145,7 +151,7 @@ func (p *pages) wanted(asks []*ask) *pageKind {
 		if k.read > 0 && !k.turning && p.now().Sub(k.begun) > pageHeld {
 			p.reset(k)
 		}
-		if !k.turning && !k.complete && p.missed >= largeRun && k.missed >= likelyKind && (k.answered >= k.read*pagePays || k.missed >= k.read*pageChance) {
+		if !k.turning && !k.complete && !k.failed && p.missed >= largeRun && k.missed >= likelyKind && (k.answered >= k.read*pagePays || k.missed >= k.read*pageChance) {
 			k.turning = true
 			return k
 		}
@@ -160,14 +166,18 @@ func (p *pages) reset(k *pageKind) {
 			delete(p.images, id)
 		}
 	}
-	*k = pageKind{query: k.query, owned: k.owned}
+	*k = pageKind{query: k.query, owned: k.owned, failed: k.failed}
 }
 
 // turnPage reads the next page of a kind and answers what it can of a batch. A
 // page that cannot be read is no error: the batch is read without it.
 func (c *Client) turnPage(ctx context.Context, k *pageKind, project string, b *batch) {
+	ctx, cancel := context.WithTimeout(ctx, pageLimit)
+	defer cancel()
+	once, over := context.WithCancel(ctx)
+	over() // No repeats.
 	query, sent := c.pages.turn(k, project), c.now()
-	p, err := c.readPage(ctx, query, b.secrets(b.ids()))
+	p, err := c.readPage(transport.WithPatience(ctx, once), query, b.secrets(b.ids()))
 	c.pages.add(k, sent, p, err)
 	for _, raw := range p.images {
 		id := rawID(raw)
@@ -207,9 +217,9 @@ func (p *pages) add(k *pageKind, sent time.Time, turned page, err error) {
 	}
 	k.read++
 	k.marker = turned.next
-	k.complete = err != nil || turned.next == ""
+	k.complete, k.failed = turned.next == "", err != nil
 	for _, raw := range turned.images {
-		if id := rawID(raw); id != "" && !p.written[id] {
+		if id := rawID(raw); id != "" {
 			p.images[id] = listedImage{raw: raw, kind: k}
 		}
 	}

@@ -113,6 +113,7 @@ func (s *sessions) latest() *session {
 func (s *sessions) start(ctx context.Context) *flight {
 	if s.flight == nil {
 		flying, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		flying = transport.WithPatience(flying, flying) // Not that of the one who happened to come first.
 		s.flight = &flight{done: make(chan struct{}), cancel: cancel}
 		go s.fly(flying, s.flight)
 	}

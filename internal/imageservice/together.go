@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Queries for lists that leave nothing out: images of every visibility, also
@@ -97,22 +98,31 @@ func (c *Client) readTogether(ctx context.Context, asks []*ask) {
 			shown = append(shown, id)
 		}
 	}
+	var listedAll bool
 	parallel(
 		func() {
-			if missing := c.readListed(ctx, b, listed, shown); len(missing) > 1 {
-				c.readListed(ctx, b, hidden, missing)
+			var missing []string
+			if missing, listedAll = c.readListed(ctx, b, listed, shown); listedAll && len(missing) > 1 {
+				_, listedAll = c.readListed(ctx, b, hidden, missing)
 			}
 		},
-		func() { c.readListed(ctx, b, hidden, concealed) },
+		func() { _, _ = c.readListed(ctx, b, hidden, concealed) },
 	)
+	var foundSingly atomic.Int64
 	var singly []func()
 	for _, id := range b.ids() {
 		singly = append(singly, func() {
 			image, err := c.readSingly(ctx, id, b.secrets([]string{id}))
+			if image != nil {
+				foundSingly.Add(1)
+			}
 			c.answer(b, id, image, err)
 		})
 	}
 	parallel(singly...)
+	if listedAll && foundSingly.Load() > 1 {
+		c.readSinglyFromNowOn(ctx, errors.New("its lists by id lack images that are there"))
+	}
 }
 
 // answer passes an answer on, and remembers what it shows for later batches.
@@ -140,18 +150,20 @@ func (c *Client) project() string {
 }
 
 // readListed answers what one list request shows, and returns the images that
-// it does not show. One image alone is better asked for by its own address.
-func (c *Client) readListed(ctx context.Context, b *batch, kind url.Values, ids []string) (missing []string) {
+// it does not show, and whether there was a list at all. One image alone is
+// better asked for by its own address.
+func (c *Client) readListed(ctx context.Context, b *batch, kind url.Values, ids []string) (missing []string, answered bool) {
 	if len(ids) < 2 || c.singly.Load() {
-		return ids
+		return ids, false
 	}
 	query := clone(kind)
 	query.Set("id", "in:"+strings.Join(ids, ","))
 	query.Set("limit", strconv.Itoa(len(ids)))
 	p, err := c.readPage(ctx, query, b.secrets(ids))
 	if err != nil {
-		return c.notListed(ctx, b, ids, err)
+		return c.notListed(ctx, b, ids, err), false
 	}
+	c.failedLists.Store(0)
 	for _, raw := range p.images {
 		image, err := decodeImage(raw)
 		if err != nil {
@@ -163,12 +175,16 @@ func (c *Client) readListed(ctx context.Context, b *batch, kind url.Values, ids 
 		}
 		if at < 0 {
 			c.readSinglyFromNowOn(ctx, fmt.Errorf("a list of %d images by id holds others", len(ids)))
-			return ids
+			return ids, false
 		}
 		c.answer(b, ids[at], image, nil)
 	}
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !b.waitsFor(id) })
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !b.waitsFor(id) }), true
 }
+
+// mostFailedLists is how many lists in a row may fail, repeats included, before
+// the service is asked for no more of them.
+const mostFailedLists = 3
 
 // notListed decides about images whose list failed. What would fail for each of
 // them as well is everybody's error; a service that refuses the list as such is
@@ -182,7 +198,7 @@ func (c *Client) notListed(ctx context.Context, b *batch, ids []string, err erro
 		}
 		return nil
 	}
-	if refused.status >= 300 && refused.status < 500 || refused.status == http.StatusNotImplemented {
+	if refused.status >= 300 && refused.status < 500 || refused.status == http.StatusNotImplemented || c.failedLists.Add(1) >= mostFailedLists {
 		c.readSinglyFromNowOn(ctx, err)
 	}
 	return ids

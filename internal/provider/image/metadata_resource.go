@@ -105,7 +105,7 @@ func (r *metadataResource) open(ctx context.Context, verb, id string) (*object, 
 		return nil, diag.Diagnostics{failure(verb, id, err)}
 	}
 	return &object{
-		id: id, key: change.Key{Endpoint: endpoint, ID: id}, service: service, memory: r.clients.Memory, done: done,
+		id: id, key: change.Key{Endpoint: endpoint, ID: strings.ToLower(id)}, service: service, memory: r.clients.Memory, done: done,
 		roles: place.Roles,
 		place: plan.Place{Region: place.Region, ProjectID: place.ProjectID, ProjectName: place.ProjectName},
 	}, nil
@@ -181,7 +181,8 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 		return have, nil
 	}
 	secrets := append(secretsOf(&step.after, step.record, private.Document), secretsOf(&step.before, step.record, private.Document)...)
-	image, err := o.service.RecentImage(ctx, o.id, secrets...)
+	// Not a recent one: an image that is still being made changes all the time.
+	image, err := o.service.Image(ctx, o.id, secrets...)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		if o.memory.FoundGone(o.key) {
 			// Terraform plans this create also on the way to a destroy, which

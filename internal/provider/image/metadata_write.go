@@ -52,14 +52,16 @@ func (s *store) Read(ctx context.Context) (patch.Document, error) {
 // written gains certainty by waiting longer.
 func (s *store) company() imageservice.Company {
 	if s.written {
-		return imageservice.Company{Quiet: leastQuiet, Most: max(leastWait, s.verifyAfter), ForWork: true}
+		return imageservice.Company{Quiet: leastQuiet, Most: min(max(leastWait, s.verifyAfter), mostWait), ForWork: true}
 	}
-	return imageservice.Company{Quiet: max(leastQuiet, s.verifyAfter/5), Most: max(leastWait, s.verifyAfter/2)}
+	return imageservice.Company{Quiet: min(max(leastQuiet, s.verifyAfter/5), mostQuiet), Most: min(max(leastWait, s.verifyAfter/2), mostWait)}
 }
 
 const (
 	leastQuiet = 10 * time.Millisecond
+	mostQuiet  = 100 * time.Millisecond
 	leastWait  = 100 * time.Millisecond
+	mostWait   = 500 * time.Millisecond
 )
 
 func (s *store) Write(ctx context.Context, current patch.Document, p patch.Patch) (patch.Document, error) {
