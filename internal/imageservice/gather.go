@@ -23,9 +23,10 @@ type Company struct {
 	ForWork bool
 }
 
-// promptly is the company of a read that something waits for: Terraform hands
-// out the next resource every few milliseconds.
-var promptly = Company{Quiet: 10 * time.Millisecond, Most: 100 * time.Millisecond}
+// promptly is the company of a read that something waits for. Terraform hands
+// out the next resource every few milliseconds, on a busy machine every twenty;
+// the wait is over as soon as all are there.
+var promptly = Company{Quiet: 25 * time.Millisecond, Most: 100 * time.Millisecond}
 
 const (
 	// mostTogether is how many images one list request asks for: 39 characters

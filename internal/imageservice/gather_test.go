@@ -96,7 +96,7 @@ func TestReadsLeaveAfterAQuietMomentWithoutThoseWhoDoNotCome(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		d.expect(t, "3 at 20ms")
+		d.expect(t, "3 at 35ms")
 	})
 }
 
@@ -158,7 +158,7 @@ func TestBatchIsLimited(t *testing.T) {
 			wait.Go(func() { d.read(t, fmt.Sprint(i), promptly) })
 		}
 		wait.Wait()
-		d.expect(t, fmt.Sprintf("%d at 0s", mostTogether), "5 at 10ms")
+		d.expect(t, fmt.Sprintf("%d at 0s", mostTogether), "5 at 25ms")
 	})
 }
 
@@ -220,6 +220,6 @@ func TestReadThatGivesUpBeforeTheBatchLeavesIsNotInIt(t *testing.T) {
 			t.Error(err)
 		}
 		wait.Wait()
-		d.expect(t, "1 at 10ms")
+		d.expect(t, "1 at 25ms")
 	})
 }
