@@ -23,6 +23,7 @@ var (
 	images = flag.Int("bench.images", 200, "how many images")
 	rounds = flag.Int("bench.rounds", 3, "how often a plan is measured; the best counts")
 	writes = flag.Bool("bench.writes", true, "measure applies and destroys as well")
+	floor  = flag.Bool("bench.floor", true, "hold the idle provider against terraform_data as well")
 )
 
 // The bounds that the ratios of a run are held against, by the number of
@@ -97,6 +98,9 @@ func TestBench(t *testing.T) {
 		}
 	}
 	b.ratio("plan without changes, against the idle provider's", plans[batched.name], plans[none.name], limit.plan)
+	if !*floor {
+		limit.idle = 0
+	}
 	b.ratio("the idle provider's plan, against terraform_data's", plans[none.name], plans[data.name], limit.idle)
 	b.ratio("plan with batch_reads = false, against with", plans[single.name], plans[batched.name], 0)
 	_, _ = batched.count()
