@@ -180,7 +180,7 @@ func TestOpenStackRefusesAShortLivedTokenAfterItsEnd(t *testing.T) {
 			continue
 		}
 		refusals = 0
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // The pace of asking; only the service's own clock ends the token.
 	}
 }
 

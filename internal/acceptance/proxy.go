@@ -250,8 +250,7 @@ func Call(function func()) Action {
 func (p *Proxy) serve(life context.Context, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		// The client left in the middle of its request.
-		panic(http.ErrAbortHandler)
+		abort() // The client left in the middle of its request.
 	}
 	recorded := &Request{
 		Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery,
@@ -277,7 +276,7 @@ func (p *Proxy) serve(life context.Context, w http.ResponseWriter, r *http.Reque
 	case x.reset:
 		reset(w)
 	case x.left:
-		panic(http.ErrAbortHandler)
+		abort()
 	default:
 		x.answer.send(w, r.Method)
 	}
@@ -366,15 +365,19 @@ func (a *answer) send(w http.ResponseWriter, method string) {
 	_, _ = w.Write(a.body[:a.length])
 	if a.length < len(a.body) {
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+		abort()
 	}
 }
+
+// abort ends the connection in the middle of an answer. A panic with this value
+// is the way that net/http has for it; the server catches it and logs nothing.
+func abort() { panic(http.ErrAbortHandler) }
 
 // reset closes the client's connection so that the kernel sends RST.
 func reset(w http.ResponseWriter) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler)
+		abort()
 	}
 	if tcp, ok := connection.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

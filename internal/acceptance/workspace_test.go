@@ -147,6 +147,7 @@ func blocking(t *testing.T) string {
 	t.Helper()
 	shell, err := exec.LookPath("sh")
 	if err != nil {
+		// The process that is to be killed is a copy of the shell.
 		t.Skip("no sh on PATH")
 	}
 	content, err := os.ReadFile(shell)

@@ -48,6 +48,19 @@ func (d *departures) read(t *testing.T, id string, company Company) {
 	}
 }
 
+// arrive lets reads come one after the other, the first at once, and waits for
+// their answers. In a bubble the pauses pass without taking time.
+func (d *departures) arrive(t *testing.T, count int, gap time.Duration, company Company) {
+	var wait sync.WaitGroup
+	for i := range count {
+		wait.Go(func() {
+			time.Sleep(time.Duration(i) * gap)
+			d.read(t, fmt.Sprint(i), company)
+		})
+	}
+	wait.Wait()
+}
+
 func (d *departures) expect(t *testing.T, want ...string) {
 	t.Helper()
 	d.mu.Lock()
@@ -73,7 +86,7 @@ func TestReadsOfWorkUnderWayLeaveTogetherWhenAllAreThere(t *testing.T) {
 		for i := range 10 {
 			done := d.work()
 			wait.Go(func() {
-				time.Sleep(time.Duration(i) * 4 * time.Millisecond)
+				time.Sleep(time.Duration(i) * 4 * time.Millisecond) // In a bubble, so no real time passes.
 				done()
 				d.read(t, fmt.Sprint(i), promptly)
 			})
@@ -88,14 +101,7 @@ func TestReadsLeaveAfterAQuietMomentWithoutThoseWhoDoNotCome(t *testing.T) {
 		d := newDepartures(0)
 		busyElsewhere := d.work()
 		defer busyElsewhere()
-		var wait sync.WaitGroup
-		for i := range 3 {
-			wait.Go(func() {
-				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
-				d.read(t, fmt.Sprint(i), promptly)
-			})
-		}
-		wait.Wait()
+		d.arrive(t, 3, 5*time.Millisecond, promptly)
 		d.expect(t, "3 at 35ms")
 	})
 }
@@ -104,14 +110,7 @@ func TestReadsDoNotWaitForEverWhileOthersKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDepartures(0)
 		defer d.work()()
-		var wait sync.WaitGroup
-		for i := range 30 {
-			wait.Go(func() {
-				time.Sleep(time.Duration(i) * 8 * time.Millisecond)
-				d.read(t, fmt.Sprint(i), promptly)
-			})
-		}
-		wait.Wait()
+		d.arrive(t, 30, 8*time.Millisecond, promptly)
 		if d.seen[0] != "13 at 100ms" {
 			t.Errorf("batches left: %q", d.seen)
 		}
@@ -124,14 +123,7 @@ func TestReadForWorkWaitsForWorkUnderWay(t *testing.T) {
 		d := newDepartures(0)
 		writing := d.work()
 		time.AfterFunc(350*time.Millisecond, writing)
-		var wait sync.WaitGroup
-		for i := range 3 {
-			wait.Go(func() {
-				time.Sleep(time.Duration(i) * 150 * time.Millisecond)
-				d.read(t, fmt.Sprint(i), company)
-			})
-		}
-		wait.Wait()
+		d.arrive(t, 3, 150*time.Millisecond, company)
 		d.expect(t, "3 at 350ms")
 	})
 	synctest.Test(t, func(t *testing.T) {

@@ -129,6 +129,8 @@ func writeBody(w http.ResponseWriter, r *http.Request, status int, body []byte) 
 	_, _ = w.Write(body)
 }
 
+// encodeJSON encodes the simulator's own values, which all have a JSON form; that
+// one has not is a defect of the simulator, and not a request's fault.
 func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -19,6 +19,8 @@ var imageSchemaText []byte
 // imageSchema validates images and single attributes of images.
 var imageSchema = mustSchema(imageSchemaText)
 
+// mustSchema reads a schema that is built in. It runs when the program starts, so
+// that a broken file ends every test and every start, and no request.
 func mustSchema(text []byte) *jsonObject {
 	v, err := parseJSON(text)
 	if err != nil {
@@ -255,7 +257,8 @@ func intOf(v any) int { return int(as[*big.Int](v).Int64()) }
 var idPattern = regexp.MustCompile(`^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}\n?$`)
 
 // pythonPattern compiles a pattern of the schema, of which there is one. In
-// Python a final $ also matches before a last line break.
+// Python a final $ also matches before a last line break. Another pattern can
+// only come with a change of the built-in file, and shows at the first start.
 func pythonPattern(pattern string) *regexp.Regexp {
 	if strings.TrimSuffix(pattern, "$")+`\n?$` == idPattern.String() {
 		return idPattern

@@ -374,7 +374,8 @@ func hasFourByteCharacter(s string) bool {
 }
 
 // as is a type assertion on a value whose type is certain, because the image
-// schema has vetted it or is itself where it comes from. It panics otherwise.
+// schema has vetted it or is itself where it comes from. It panics otherwise:
+// going on with another type would answer what no image service answers.
 func as[T any](v any) T {
 	t, ok := v.(T)
 	if !ok {
