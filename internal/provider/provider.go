@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -20,15 +21,18 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/unchanged"
 )
 
 // Address is where the provider is published.
@@ -42,12 +46,25 @@ const (
 
 var _ provider.Provider = (*imageops)(nil)
 
-// imageops keeps no state of its own: what is configured goes to the resources.
-type imageops struct{ version string }
+// imageops keeps nothing but what was configured, which goes to the resources.
+type imageops struct {
+	version string
+	clients atomic.Pointer[plan.Clients]
+}
 
 // New returns the constructor of the provider.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &imageops{version: version} }
+}
+
+// Server returns the constructor of the server of Terraform's protocol, version 6.
+func Server(version string) func() tfprotov6.ProviderServer {
+	return func() tfprotov6.ProviderServer {
+		p := &imageops{version: version}
+		return unchanged.Server(providerserver.NewProtocol6(p)(), map[string]unchanged.Resource{
+			"imageops_image_metadata": image.MetadataUnchanged(context.Background(), p.clients.Load),
+		})
+	}
 }
 
 func (p *imageops) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -170,15 +187,16 @@ func (p *imageops) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	clients, diags := p.clients(m)
+	clients, diags := p.connect(m)
 	resp.Diagnostics.Append(diags...)
+	p.clients.Store(clients)
 	resp.ResourceData = clients
 	resp.DataSourceData = clients
 }
 
-// clients makes the clients. It calls no server; what is wrong with a section
+// connect makes the clients. It calls no server; what is wrong with a section
 // is only an error for the resources that need it.
-func (p *imageops) clients(m model) (*plan.Clients, diag.Diagnostics) {
+func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	if unknown := unknownArguments(m); len(unknown) > 0 {
 		return plan.NewClients(nil, nil, unknown, defaultVerifyAfter), nil

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -17,7 +16,7 @@ func server(t *testing.T) (tfprotov6.ProviderServer, *tfprotov6.GetProviderSchem
 	for _, name := range []string{"OS_CLOUD", "OS_AUTH_URL"} {
 		t.Setenv(name, "")
 	}
-	s := providerserver.NewProtocol6(provider.New("test")())()
+	s := provider.Server("test")()
 	schema, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil || len(schema.Diagnostics) > 0 {
 		t.Fatalf("%v %+v", err, schema.Diagnostics)

@@ -113,6 +113,20 @@ func Importable(key string, v patch.Value) bool {
 	return text && CheckProperty(key) == nil && CheckText(s) == nil
 }
 
+// Changeable returns the part of a document that somebody may want to change. The
+// rest, such as checksums and dates, is no small part of an image, and nothing is
+// ever planned about it.
+func Changeable(d patch.Document) patch.Document {
+	part := make(patch.Document, len(d))
+	for p, v := range d {
+		if key, ok := p.Key(); ok && (unsettable[key] != "" || strings.HasPrefix(key, "os_glance")) {
+			continue
+		}
+		part[p] = v
+	}
+	return part
+}
+
 // Properties counts the custom properties of an image as its quota does.
 func Properties(d patch.Document) int {
 	n := 0

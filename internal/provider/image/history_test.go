@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -320,10 +321,7 @@ type historySchemas struct {
 }
 
 var schemasOnce = sync.OnceValues(func() (*historySchemas, error) {
-	server, err := providerserver.NewProtocol6WithError(provider.New("test")())()
-	if err != nil {
-		return nil, err
-	}
+	server := provider.Server("test")()
 	schema, err := server.GetProviderSchema(context.Background(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		return nil, err
@@ -384,19 +382,54 @@ func (r *historyRun) count(event string) { r.events[event]++ }
 type historyProcess struct {
 	r      *historyRun
 	server tfprotov6.ProviderServer
-	ctx    context.Context //nolint:containedctx // It is the life of the process, which a test can end.
+	whole  tfprotov6.ProviderServer // the same without the short answers
+	ctx    context.Context          //nolint:containedctx // It is the life of the process, which a test can end.
 }
 
 func (r *historyRun) start() *historyProcess {
-	server, err := providerserver.NewProtocol6WithError(provider.New("test")())()
-	r.must(err)
-	p := &historyProcess{r: r, server: server, ctx: context.Background()}
-	answer, err := server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: r.encode(r.schemas.provider, terraformValue(r.schemas.provider, r.cloud.provider))})
-	r.must(err)
-	if len(answer.Diagnostics) > 0 {
-		r.fail("configuring the provider:%s", printed(answer.Diagnostics))
+	p := &historyProcess{r: r, server: provider.Server("test")(), whole: providerserver.NewProtocol6(provider.New("test")())(), ctx: context.Background()}
+	for _, server := range []tfprotov6.ProviderServer{p.server, p.whole} {
+		answer, err := server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: r.encode(r.schemas.provider, terraformValue(r.schemas.provider, r.cloud.provider))})
+		r.must(err)
+		if len(answer.Diagnostics) > 0 {
+			r.fail("configuring the provider:%s", printed(answer.Diagnostics))
+		}
 	}
 	return p
+}
+
+// agrees fails the history when a short answer is not the framework's.
+func (p *historyProcess) agrees(call string, short, whole any) {
+	p.r.count("short answer: " + call)
+	if !reflect.DeepEqual(short, whole) {
+		p.r.fail("%s: the short answer is\n%+v\nthe whole one\n%+v", call, short, whole)
+	}
+}
+
+// shortPlan compares a plan that was answered from the bytes of its request.
+func (p *historyProcess) shortPlan(req *tfprotov6.PlanResourceChangeRequest, short *tfprotov6.PlanResourceChangeResponse) {
+	if short.PlannedState != req.ProposedNewState {
+		return
+	}
+	whole, err := p.whole.PlanResourceChange(p.ctx, req)
+	p.r.must(err)
+	parts := func(answer *tfprotov6.PlanResourceChangeResponse) []any {
+		return []any{
+			shown(p.r.decode(answer.PlannedState)), string(answer.PlannedPrivate), answer.PlannedIdentity, len(answer.RequiresReplace),
+			len(answer.Diagnostics), answer.Deferred,
+		}
+	}
+	p.agrees("plan", parts(short), parts(whole))
+}
+
+// shortUpgrade compares a state that was handed on as it was stored.
+func (p *historyProcess) shortUpgrade(req *tfprotov6.UpgradeResourceStateRequest, short *tfprotov6.UpgradeResourceStateResponse) {
+	if len(short.UpgradedState.JSON) == 0 {
+		return
+	}
+	whole, err := p.whole.UpgradeResourceState(p.ctx, req)
+	p.r.must(err)
+	p.agrees("upgrade", []any{shown(p.r.decode(short.UpgradedState)), len(short.Diagnostics)}, []any{shown(p.r.decode(whole.UpgradedState)), len(whole.Diagnostics)})
 }
 
 func (r *historyRun) encode(as tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
@@ -448,8 +481,10 @@ func (r *historyRun) keepsSecrets(what string, v tftypes.Value) {
 func (p *historyProcess) upgrade(i *tracked) {
 	raw, err := stateJSON(i.state)
 	p.r.must(err)
-	answer, err := p.server.UpgradeResourceState(p.ctx, &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: raw}})
+	req := &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: raw}}
+	answer, err := p.server.UpgradeResourceState(p.ctx, req)
 	p.r.must(err)
+	p.shortUpgrade(req, answer)
 	if p.r.speak(answer.Diagnostics) {
 		p.r.fail("the state cannot be read back:%s", printed(answer.Diagnostics))
 	}
@@ -526,10 +561,12 @@ func plainValue(v tftypes.Value) (any, error) {
 // read refreshes a resource; ok is false when the provider answers an error.
 func (p *historyProcess) read(i *tracked) (after *tracked, ok bool) {
 	r := p.r
-	answer, err := p.server.ReadResource(p.ctx, &tfprotov6.ReadResourceRequest{
-		TypeName: resourceType, CurrentState: r.encode(r.schemas.resource, i.state), Private: i.private, CurrentIdentity: r.known(i.identity),
-	})
+	req := &tfprotov6.ReadResourceRequest{TypeName: resourceType, CurrentState: r.encode(r.schemas.resource, i.state), Private: i.private, CurrentIdentity: r.known(i.identity)}
+	answer, err := p.server.ReadResource(p.ctx, req)
 	r.must(err)
+	if answer.NewState == req.CurrentState {
+		r.count("short answer: read")
+	}
 	if r.speak(answer.Diagnostics) {
 		return i, false
 	}
@@ -568,11 +605,13 @@ func (p *historyProcess) plan(prior *tracked, private []byte, config *historyCon
 		configured = terraformValue(r.schemas.resource, config.object(r.images))
 		proposed = r.propose(before, configured)
 	}
-	answer, err := p.server.PlanResourceChange(p.ctx, &tfprotov6.PlanResourceChangeRequest{
+	req := &tfprotov6.PlanResourceChangeRequest{
 		TypeName: resourceType, PriorState: r.encode(r.schemas.resource, before), ProposedNewState: r.encode(r.schemas.resource, proposed),
 		Config: r.encode(r.schemas.resource, configured), PriorPrivate: private, PriorIdentity: r.known(identity),
-	})
+	}
+	answer, err := p.server.PlanResourceChange(p.ctx, req)
 	r.must(err)
+	p.shortPlan(req, answer)
 	if r.speak(answer.Diagnostics) {
 		return planned, false
 	}
@@ -1699,6 +1738,9 @@ func runHistory(cloud *historyCloud, schemas *historySchemas, seed uint64, steps
 			cloud.DeleteImage(id)
 		}
 		cloud.ResetRequests()
+		// The processes of the history have ended.
+		cloud.server.CloseClientConnections()
+		cloud.RevokeTokens()
 	}()
 	defer func() {
 		trace = r.trace
@@ -1883,6 +1925,7 @@ func historyCoverage() map[string]int {
 		"failed with state": 15, "failed without state": 50, "handed over": 100, "leftover of a replacement": 5, "overwritten": 20,
 		"create before destroy": 100, "destroy before create: replace": 80, "destroy before create: taint": 100, "deposed, deleted later": 1,
 		"renamed, created first": 20, "renamed, destroyed first": 20, "imported": 60, "drift": 400, "empty plan": 3000, "settings alone": 30, "without refresh": 150,
+		"short answer: upgrade": 10000, "short answer: read": 3000, "short answer: plan": 3000,
 	}
 	for name, fault := range historyFaults {
 		if !fault.plan {

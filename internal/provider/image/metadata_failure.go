@@ -11,7 +11,6 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/change"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
-	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // failed makes the answer of a change that ended in an error: what of it took
@@ -29,10 +28,12 @@ func (w *write) failed(ctx context.Context, planned values, result *change.Resul
 	} else {
 		out.state = w.partial(planned, result, took)
 	}
-	out.private = plan.Private{Document: result.Document, Place: &w.object.place, Instance: w.before.Instance, Review: true}
-	if out.private.Document == nil {
-		out.private.Document = result.Found
+	seen := result.Document
+	if seen == nil {
+		seen = result.Found
 	}
+	out.private = w.object.private(seen, w.before.Instance)
+	out.private.Review = true
 	w.object.memory.Hold(w.object.key, w.before.Instance, took)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		w.interrupted(&out, planned, result, err)

@@ -7,8 +7,9 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
-
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // idleResource has the schema of imageops_image_metadata and does nothing with
@@ -18,6 +19,18 @@ type idleResource struct{ metadataResource }
 
 // NewMetadataResource returns the resource that does nothing.
 func NewMetadataResource() resource.Resource { return &idleResource{} }
+
+// sightOf sees what the state says, without a look.
+func sightOf(_ context.Context, _ *plan.Clients, state tftypes.Value, _ plan.PrivateReader) *sight {
+	v, err := valuesOf(state)
+	s := &sight{}
+	if err != nil {
+		s.diags.AddError("Unable to read the state", err.Error())
+		return s
+	}
+	s.id = v.text(attrImageID)
+	return s
+}
 
 func (r *idleResource) ModifyPlan(context.Context, resource.ModifyPlanRequest, *resource.ModifyPlanResponse) {
 }

@@ -54,7 +54,7 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 		return
 	}
 	resp.State.Raw = state.object(resp.State.Raw)
-	private := plan.Private{Document: d, Place: &o.place, Instance: plan.NewInstance()}
+	private := o.private(d, plan.NewInstance())
 	resp.Diagnostics.Append(private.Save(ctx, resp.Private, plan.Private{})...)
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, id)...)
 }

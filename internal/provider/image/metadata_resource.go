@@ -75,6 +75,15 @@ type object struct {
 	done    func() // ends the work that others may wait for
 }
 
+// private returns what is kept beside a state about the object as it was seen.
+func (o *object) private(seen patch.Document, instance string) plan.Private {
+	kept := plan.Private{Place: &o.place, Instance: instance}
+	if seen != nil {
+		kept.Document = attribute.Changeable(seen)
+	}
+	return kept
+}
+
 // close ends the work on the object.
 func (o *object) close() { o.done() }
 
@@ -233,44 +242,79 @@ func (r *metadataResource) Create(ctx context.Context, req resource.CreateReques
 }
 
 func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	state, err := valuesOf(req.State.Raw)
-	if err != nil {
-		resp.Diagnostics.AddError("Unable to read image metadata", err.Error())
-		return
+	s, looked := ctx.Value(sightKey{}).(*sight)
+	if !looked {
+		s = r.look(ctx, req.State.Raw, req.Private)
 	}
-	id := state.text(attrImageID)
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, id)...)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, s.id)...)
+	resp.Diagnostics.Append(s.diags...)
+	switch {
+	case s.gone:
+		resp.State.RemoveResource(ctx)
+	case s.drifted != nil:
+		resp.State.Raw = s.drifted.object(req.State.Raw)
+	}
+	resp.Diagnostics.Append(s.after.Save(ctx, resp.Private, s.before)...)
+}
+
+// sight is what a look at the image of a state shows.
+type sight struct {
+	id            string
+	gone          bool
+	drifted       values // the state with what was found; nil when that is the state itself
+	before, after plan.Private
+	diags         diag.Diagnostics
+}
+
+// sightKey is where a context carries a sight to Read.
+type sightKey struct{}
+
+// nothingNew says that Read leaves everything as it is.
+func (s *sight) nothingNew() bool {
+	return !s.gone && s.drifted == nil && len(s.diags) == 0 && s.after.Same(s.before)
+}
+
+// look reads the image of a state.
+func (r *metadataResource) look(ctx context.Context, raw tftypes.Value, private plan.PrivateReader) *sight {
+	s := &sight{}
+	state, err := valuesOf(raw)
+	if err != nil {
+		s.diags.AddError("Unable to read image metadata", err.Error())
+		return s
+	}
+	s.id = state.text(attrImageID)
 	if unknown := r.clients.Unknown(); len(unknown) > 0 {
-		resp.Diagnostics.AddWarning("Image metadata was not read",
-			fmt.Sprintf("%s, so image %s is planned as it was in state.", r.clients.UnknownText(), id))
-		return
+		s.diags.AddWarning("Image metadata was not read",
+			fmt.Sprintf("%s, so image %s is planned as it was in state.", r.clients.UnknownText(), s.id))
+		return s
 	}
 	owns := state.owns()
 	record, err := state.record(&owns)
 	if err != nil {
-		resp.Diagnostics.AddError("Unable to read image metadata", sentence(err))
-		return
+		s.diags.AddError("Unable to read image metadata", sentence(err))
+		return s
 	}
-	before := plan.Load(ctx, req.Private)
-	o, diags := r.open(ctx, "read", id)
-	resp.Diagnostics.Append(diags...)
+	s.before = plan.Load(ctx, private)
+	s.after = s.before
+	o, diags := r.open(ctx, "read", s.id)
+	s.diags.Append(diags...)
 	if diags.HasError() {
-		return
+		return s
 	}
 	defer o.close()
-	image, err := o.service.RecentImage(ctx, id, secretsOf(&owns, record, before.Document)...)
+	image, err := o.service.RecentImage(ctx, s.id, secretsOf(&owns, record, s.before.Document)...)
 	if errors.Is(err, imageservice.ErrNotFound) {
-		if elsewhere := o.elsewhere("read", before.Place); elsewhere != nil {
-			resp.Diagnostics.Append(elsewhere)
-			return
+		if elsewhere := o.elsewhere("read", s.before.Place); elsewhere != nil {
+			s.diags.Append(elsewhere)
+			return s
 		}
 		o.memory.NoteGone(o.key)
-		resp.State.RemoveResource(ctx)
-		return
+		s.gone = true
+		return s
 	}
 	if err != nil {
-		resp.Diagnostics.Append(failure("read", id, err))
-		return
+		s.diags.Append(failure("read", s.id, err))
+		return s
 	}
 	d := image.Document()
 	o.memory.First(o.key, d)
@@ -278,13 +322,14 @@ func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, r
 		state.refresh(owns, record, d)
 		state.setText(attrPlannedPatch, "[]")
 		state[attrPlannedChanges] = stringList(nil)
-		resp.State.Raw = state.object(req.State.Raw)
+		s.drifted = state
 	}
-	after := plan.Private{Document: d, Place: &o.place, Instance: before.Instance, Review: stale(record, d)}
-	if after.Instance == "" {
-		after.Instance = plan.NewInstance()
+	s.after = o.private(d, s.before.Instance)
+	s.after.Review = stale(record, d)
+	if s.after.Instance == "" {
+		s.after.Instance = plan.NewInstance()
 	}
-	resp.Diagnostics.Append(after.Save(ctx, resp.Private, before)...)
+	return s
 }
 
 // returned says whether a document has something that the record names and the

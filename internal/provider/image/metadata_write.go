@@ -228,7 +228,7 @@ func (w *write) succeeded(planned values, result *change.Result) outcome {
 	for _, root := range w.step.after.sets() {
 		memory.Hold(key, w.before.Instance, patch.Want{root: patch.Absent}) // Also the members that nobody has yet.
 	}
-	return outcome{state: state, diags: diags, private: plan.Private{Document: result.Document, Place: &w.object.place, Instance: w.before.Instance}}
+	return outcome{state: state, diags: diags, private: w.object.private(result.Document, w.before.Instance)}
 }
 
 // known gives the planned_* attributes that the plan could not know what was sent.

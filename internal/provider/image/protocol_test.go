@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -53,7 +52,7 @@ var withoutOwnCloud = sync.OnceFunc(func() {
 func newProtocol(t testing.TB) *protocol {
 	t.Helper()
 	withoutOwnCloud()
-	p := &protocol{t: t, server: providerserver.NewProtocol6(provider.New("test")())()}
+	p := &protocol{t: t, server: provider.Server("test")()}
 	var err error
 	if p.schema, err = p.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
@@ -87,34 +88,41 @@ func NeedsReview(ctx context.Context, r PrivateReader) bool {
 	return get(ctx, r, reviewKey, &review) && review
 }
 
+// Settled says that a plan which changes nothing has nothing to do here: no
+// review, and no mark of an earlier plan to take away.
+func Settled(ctx context.Context, r PrivateReader) bool {
+	raw, _ := r.GetKey(ctx, destroyKey)
+	return noMark(raw) && !NeedsReview(ctx, r)
+}
+
+// changes are the values that differ from before, by their keys.
+func (p Private) changes(before Private) map[string]any {
+	changed := map[string]any{}
+	if p.Document != nil && (before.Document == nil || !maps.Equal(p.Document, before.Document)) {
+		changed[documentKey] = p.Document
+	}
+	if p.Place != nil && (before.Place == nil || *p.Place != *before.Place) {
+		changed[placeKey] = p.Place
+	}
+	if p.Instance != before.Instance {
+		changed[instanceKey] = p.Instance
+	}
+	if p.Review != before.Review {
+		changed[reviewKey] = p.Review
+	}
+	return changed
+}
+
+// Same says that there is nothing to save.
+func (p Private) Same(before Private) bool { return len(p.changes(before)) == 0 }
+
 // Save writes what differs from before.
 func (p Private) Save(ctx context.Context, w PrivateWriter, before Private) diag.Diagnostics {
 	var diags diag.Diagnostics
-	if p.Document != nil && !same(p.Document, before.Document) {
-		diags.Append(set(ctx, w, documentKey, p.Document)...)
-	}
-	if p.Place != nil && (before.Place == nil || *p.Place != *before.Place) {
-		diags.Append(set(ctx, w, placeKey, p.Place)...)
-	}
-	if p.Instance != before.Instance {
-		diags.Append(set(ctx, w, instanceKey, p.Instance)...)
-	}
-	if p.Review != before.Review {
-		diags.Append(set(ctx, w, reviewKey, p.Review)...)
+	for key, value := range p.changes(before) {
+		diags.Append(set(ctx, w, key, value)...)
 	}
 	return diags
-}
-
-func same(a, b patch.Document) bool {
-	if len(a) != len(b) || b == nil {
-		return false
-	}
-	for p, v := range a {
-		if b[p] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // NewInstance returns a random name for a resource instance.
@@ -128,11 +136,13 @@ func (c *Clients) MarkDestroy(ctx context.Context, w PrivateWriter) diag.Diagnos
 
 // ClearDestroy takes the mark of an earlier plan away.
 func ClearDestroy(ctx context.Context, r PrivateReader, w PrivateWriter) diag.Diagnostics {
-	if raw, _ := r.GetKey(ctx, destroyKey); len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+	if raw, _ := r.GetKey(ctx, destroyKey); noMark(raw) {
 		return nil
 	}
 	return w.SetKey(ctx, destroyKey, []byte("null"))
 }
+
+func noMark(raw []byte) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
 
 // Destruction is what a call of Delete means.
 type Destruction int

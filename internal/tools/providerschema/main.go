@@ -8,7 +8,6 @@ import (
 	"log"
 	"os"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -19,7 +18,7 @@ type obj = map[string]any
 
 func main() {
 	ctx := context.Background()
-	srv := providerserver.NewProtocol6(provider.New("dev")())()
+	srv := provider.Server("dev")()
 	s, err := srv.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	check(err, s.Diagnostics)
 	id, err := srv.GetResourceIdentitySchemas(ctx, &tfprotov6.GetResourceIdentitySchemasRequest{})
