@@ -22,9 +22,65 @@ const (
 	assumeLocation = "location-prefix"
 )
 
+// The assumptions about Huawei Cloud and Open Telekom Cloud.
+const (
+	// assumeGatewayCodes is the family of the gateway's error codes.
+	assumeGatewayCodes = "gateway-codes"
+	// assumeSignatureForm is which form of a signature the gateway takes.
+	assumeSignatureForm = "signature-form"
+	// assumeSignatureAge is how old a signature may be.
+	assumeSignatureAge = "signature-age"
+	// assumeNotFound is how a missing image is answered.
+	assumeNotFound = "ims-not-found"
+	// assumeNativeErrors is whose errors the Glance-derived API answers with.
+	assumeNativeErrors = "ims-native-errors"
+	// assumeNativeAttributes is what the Glance-derived API lets a patch modify.
+	assumeNativeAttributes = "ims-native-attributes"
+	// assumeUndocumented is whether attributes can be modified that no list of
+	// modifiable ones names.
+	assumeUndocumented = "ims-undocumented-attributes"
+	// assumeAddPresent is what adding an attribute that is there does, where no
+	// document says it.
+	assumeAddPresent = "ims-add-present"
+	// assumePatchTags is whether a patch can replace the tags.
+	assumePatchTags = "ims-patch-tags"
+	// assumeFalseSupport is whether "false" is a value of the attributes that
+	// are "true" or absent.
+	assumeFalseSupport = "ims-support-false"
+	// assumeMaxRAM and assumeMinRAM are the JSON types in which the vendor's own
+	// API takes max_ram and min_ram.
+	assumeMaxRAM = "ims-max-ram"
+	assumeMinRAM = "ims-min-ram"
+	// assumeDuplicateNames is whether two images may have one name.
+	assumeDuplicateNames = "ims-duplicate-names"
+	// assumeListedTags is how the vendor's own list shows tags.
+	assumeListedTags = "ims-cloudimages-tags"
+	// assumeEmptyTags is how a tag without a value is shown.
+	assumeEmptyTags = "ims-valueless-tags"
+	// assumeFilters is what becomes of a filter that no document names.
+	assumeFilters = "ims-undocumented-filters"
+)
+
 var assumptions = map[string]assumptionRule{
 	assumeDatabase: {values: []string{"sqlite", "mysql"}},
 	assumeLocation: {values: []string{"dropped", "kept"}},
+
+	assumeGatewayCodes:     {values: []string{"APIGW", "APIG"}},
+	assumeSignatureForm:    {values: []string{"both", "access", "credential"}},
+	assumeSignatureAge:     {values: []string{"15m", "unlimited"}},
+	assumeNotFound:         {values: []string{"by-api", "404", "400"}},
+	assumeNativeErrors:     {values: []string{"ims", "glance"}},
+	assumeNativeAttributes: {values: []string{"listed", "custom"}},
+	assumeUndocumented:     {values: []string{"refused", "accepted"}},
+	assumeAddPresent:       {values: []string{"refused", "replaces"}},
+	assumePatchTags:        {values: []string{"refused", "accepted"}},
+	assumeFalseSupport:     {values: []string{"refused", "accepted"}},
+	assumeMaxRAM:           {values: []string{"either", "string", "integer"}},
+	assumeMinRAM:           {values: []string{"integer", "either"}},
+	assumeDuplicateNames:   {values: []string{"accepted", "refused"}},
+	assumeListedTags:       {values: []string{"key=value", "key.value"}},
+	assumeEmptyTags:        {values: []string{"bare", "separated"}},
+	assumeFilters:          {values: []string{"refused", "ignored"}},
 }
 
 // CheckAssumption returns an error unless the simulator knows an assumption of

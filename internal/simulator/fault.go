@@ -75,8 +75,13 @@ type Fault struct {
 	// Latency is waited before the request is carried out, or with
 	// EffectLateCommit in the middle of it.
 	Latency time.Duration `json:"-"`
+	// Code makes the answer of EffectStatus the one that Huawei Cloud and Open
+	// Telekom Cloud document for an error code: IMG.0060 of IMS, or APIG.0308 and
+	// APIGW.0301 of the gateway, and so on. Status then may be left out.
+	Code string `json:"code,omitempty"`
 	// Status, Body, ContentType and RetryAfter form the answer of EffectStatus
-	// and EffectHTMLPage. Without a body the answer is Glance's for the status.
+	// and EffectHTMLPage. Without a body and a code the answer is that of the
+	// flavor for the status.
 	Status      int    `json:"status,omitempty"`
 	Body        string `json:"body,omitempty"`
 	ContentType string `json:"content_type,omitempty"`
@@ -132,7 +137,8 @@ type faultTable struct {
 }
 
 // AddFault programs a fault. It returns an error for an effect that does not
-// exist, a path that is no regular expression, or a status outside 100 to 599.
+// exist, a path that is no regular expression, a status outside 100 to 599, or a
+// code that the simulator does not know or that goes with another effect.
 func (s *Simulator) AddFault(f Fault) error {
 	if !effects[f.Effect] {
 		return fmt.Errorf("adding a fault: unknown effect %q", f.Effect)
@@ -143,6 +149,18 @@ func (s *Simulator) AddFault(f Fault) error {
 	}
 	if f.Effect == EffectHTMLPage && f.Status == 0 {
 		f.Status = 502
+	}
+	if f.Code != "" {
+		refused, err := errorOfCode(f.Code)
+		if err != nil {
+			return fmt.Errorf("adding a fault: %w", err)
+		}
+		if f.Effect != EffectStatus {
+			return fmt.Errorf("adding a fault: a code goes with the effect %q, not with %q", EffectStatus, f.Effect)
+		}
+		if f.Status == 0 {
+			f.Status = refused.status
+		}
 	}
 	if (f.Effect == EffectStatus || f.Effect == EffectHTMLPage) && (f.Status < 100 || f.Status > 599) {
 		return fmt.Errorf("adding a fault: %d is not a status", f.Status)

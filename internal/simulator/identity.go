@@ -60,6 +60,7 @@ type identity struct {
 	projects    []*project
 	users       []*user
 	credentials []*applicationCredential
+	keys        []keyPair
 
 	mu     sync.Mutex
 	tokens map[string]*token
@@ -79,16 +80,18 @@ var impliedRoles = map[string][]string{
 func newIdentity() *identity {
 	demo, other, admin := newProject("demo"), newProject("other"), newProject("admin")
 	demoUser := newUser("demo", map[string][]string{demo.id: impliedRoles["member"]})
+	users := []*user{
+		demoUser,
+		newUser("other", map[string][]string{other.id: impliedRoles["member"]}),
+		newUser("reader", map[string][]string{demo.id: impliedRoles["reader"]}),
+		newUser("admin", map[string][]string{
+			admin.id: impliedRoles["admin"], demo.id: impliedRoles["admin"], domainID: impliedRoles["admin"],
+		}),
+	}
 	return &identity{
 		projects: []*project{demo, other, admin},
-		users: []*user{
-			demoUser,
-			newUser("other", map[string][]string{other.id: impliedRoles["member"]}),
-			newUser("reader", map[string][]string{demo.id: impliedRoles["reader"]}),
-			newUser("admin", map[string][]string{
-				admin.id: impliedRoles["admin"], demo.id: impliedRoles["admin"], domainID: impliedRoles["admin"],
-			}),
-		},
+		users:    users,
+		keys:     newKeyPairs(users),
 		credentials: []*applicationCredential{{
 			id: stableID("application credential demo"), name: "demo-credential", secret: "demo-credential-secret",
 			user: demoUser, project: demo, roles: impliedRoles["member"],
@@ -155,11 +158,16 @@ func (d *identity) issue(t *token) {
 	d.tokens[t.id] = t
 }
 
-// token finds a token that is neither expired nor revoked.
-func (d *identity) token(id string, now time.Time) *token {
+// issued finds a token that is not revoked, whether or not it has expired.
+func (d *identity) issued(id string) *token {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := d.tokens[id]
+	return d.tokens[id]
+}
+
+// token finds a token that is neither expired nor revoked.
+func (d *identity) token(id string, now time.Time) *token {
+	t := d.issued(id)
 	if t == nil || !t.expires.After(now) {
 		return nil
 	}

@@ -67,13 +67,23 @@ func (s *Simulator) serveIdentity(w http.ResponseWriter, r *http.Request, path s
 		fault = s.showCatalog(w, r)
 	case "/v3/auth/projects":
 		fault = s.showProjects(w, r)
+	case "/v3/projects":
+		if !s.options.Flavor.ims() || r.Method != http.MethodGet {
+			writeUnknownURL(w, r)
+			return
+		}
+		s.findProjects(w, r, body)
 	default:
-		writeHTML(w, r, http.StatusNotFound,
-			"The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
+		writeUnknownURL(w, r)
 	}
 	if fault != nil {
 		fault.write(w, r)
 	}
+}
+
+func writeUnknownURL(w http.ResponseWriter, r *http.Request) {
+	writeHTML(w, r, http.StatusNotFound,
+		"The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
 }
 
 func writeHTML(w http.ResponseWriter, r *http.Request, status int, text string) {
@@ -533,12 +543,52 @@ func (s *Simulator) showProjects(w http.ResponseWriter, r *http.Request) *identi
 	projects := []any{}
 	for _, p := range s.identity.projects {
 		if len(t.user.grants[p.id]) > 0 {
-			projects = append(projects, map[string]any{"id": p.id, "name": p.name, "domain_id": domainID, "description": "",
-				"enabled": true, "parent_id": domainID, "is_domain": false, "tags": []any{}, "options": map[string]any{},
-				"links": map[string]any{"self": baseURL(r) + "/identity/v3/projects/" + p.id}})
+			doc := projectDocument(r, p)
+			doc["tags"], doc["options"] = []any{}, map[string]any{}
+			projects = append(projects, doc)
 		}
 	}
-	writeJSON(w, r, http.StatusOK, map[string]any{"projects": projects,
-		"links": map[string]any{"next": nil, "previous": nil, "self": baseURL(r) + "/identity/v3/auth/projects"}})
+	writeProjects(w, r, projects, "/identity/v3/auth/projects")
 	return nil
+}
+
+func projectDocument(r *http.Request, p *project) map[string]any {
+	return map[string]any{"id": p.id, "name": p.name, "domain_id": domainID, "description": "",
+		"enabled": true, "parent_id": domainID, "is_domain": false,
+		"links": map[string]any{"self": baseURL(r) + "/identity/v3/projects/" + p.id}}
+}
+
+func writeProjects(w http.ResponseWriter, r *http.Request, projects []any, path string) {
+	writeJSON(w, r, http.StatusOK, map[string]any{"projects": projects,
+		"links": map[string]any{"next": nil, "previous": nil, "self": baseURL(r) + path}})
+}
+
+// findProjects lists the projects of whoever signed the request or brings a
+// token, by their name if one is asked for ("Querying Project Information Based
+// on the Specified Criteria" of both vendors' IAM).
+func (s *Simulator) findProjects(w http.ResponseWriter, r *http.Request, body []byte) {
+	var owner *user
+	if signed(r) {
+		pair, refused := s.signer(r, body)
+		if refused != nil {
+			refused.write(w, r)
+			return
+		}
+		owner = pair.user
+	} else {
+		t, fault := s.requester(r)
+		if fault != nil {
+			fault.write(w, r)
+			return
+		}
+		owner = t.user
+	}
+	name := r.URL.Query().Get("name")
+	projects := []any{}
+	for _, p := range s.identity.projects {
+		if len(owner.grants[p.id]) > 0 && (name == "" || name == p.name) {
+			projects = append(projects, projectDocument(r, p))
+		}
+	}
+	writeProjects(w, r, projects, "/identity/v3/projects")
 }

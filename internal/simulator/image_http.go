@@ -13,6 +13,8 @@ import (
 
 // imageRequest is one request to an image service.
 type imageRequest struct {
+	writeCourse
+
 	sim    *Simulator
 	store  *imageStore
 	base   string // the service's address, without a slash at its end
@@ -22,8 +24,6 @@ type imageRequest struct {
 	body   []byte
 	// chunked tells that the request announced a body without its length.
 	chunked bool
-	write   writeFate
-	commit  func(context.Context) error
 }
 
 // policy returns the rules of the region's image service.
@@ -43,14 +43,22 @@ const (
 	writeDropped           // answered with the old document, not stored
 )
 
-// awaitCommit lets a programmed fault hold a write between its read and its
-// save, so that other writes fall in between.
-func (rq *imageRequest) awaitCommit() {
-	if rq.commit != nil {
+// writeCourse is what a programmed fault makes of a request's write.
+type writeCourse struct {
+	write  writeFate
+	commit func(context.Context) error
+}
+
+// hold lets a programmed fault hold a write between its read and its save, so
+// that other writes fall in between.
+func (c writeCourse) hold(ctx context.Context) {
+	if c.commit != nil {
 		// An interrupted wait changes nothing: the save goes on, as Glance's does.
-		_ = rq.commit(rq.r.Context())
+		_ = c.commit(ctx)
 	}
 }
+
+func (rq *imageRequest) awaitCommit() { rq.hold(rq.r.Context()) }
 
 // imageVersions are the versions that Glance 25.1 lists with a multi-store
 // configuration, the current one first.

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +22,10 @@ type Description struct {
 	Password       string `json:"password"`
 	UserDomainName string `json:"user_domain_name"`
 	ProjectName    string `json:"project_name"`
+	// AccessKey and SecretKey sign requests of the same user to IMS; Keystone and
+	// Glance take no signatures.
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
 	// Accounts are all accounts by the user's name: demo, other (a member of the
 	// project other), reader (reader of demo) and admin.
 	Accounts map[string]Account `json:"accounts"`
@@ -67,6 +70,7 @@ func (s *Simulator) Describe(base string) Description {
 	return Description{
 		Identity: base + "/identity/v3", Image: addresses[RegionOne],
 		Username: "demo", Password: accounts["demo"].Password, UserDomainName: domainName, ProjectName: "demo",
+		AccessKey: s.AccessKey("demo").ID, SecretKey: s.AccessKey("demo").Secret,
 		Accounts: accounts, Regions: addresses,
 		ApplicationCredential: ApplicationCredential{ID: credential.id, Name: credential.name, Secret: credential.secret},
 	}
@@ -93,8 +97,11 @@ func (s *Simulator) IssueToken(username string) string {
 func (s *Simulator) RevokeTokens() { s.identity.revokeAll() }
 
 // Image describes an image to create. Empty fields mean: a new id, RegionOne, the
-// project demo, status active, visibility private, disk format raw, container
-// format bare.
+// project demo, status active, visibility private, disk format raw (zvhd2 with
+// IMS), container format bare.
+//
+// With IMS it also gets what IMS itself gives to an image, a tag is "key=value"
+// or "key", and nothing is hidden.
 type Image struct {
 	ID              string
 	Region          string
@@ -110,10 +117,14 @@ type Image struct {
 	Hidden          bool
 	Tags            []string
 	Properties      map[string]string
+	// Attributes are members of the document by their wire names, for IMS only:
+	// string, bool, whole numbers, nil, or Absent for a member that the image is
+	// to be without. They go before everything else.
+	Attributes map[string]any
 }
 
 // CreateImage puts an image into the store past all checks and returns its id.
-// An unknown region or project panics.
+// An unknown region or project, and an attribute that cannot be one, panics.
 func (s *Simulator) CreateImage(image Image) string {
 	orElse := func(value, fallback string) string {
 		if value == "" {
@@ -121,13 +132,19 @@ func (s *Simulator) CreateImage(image Image) string {
 		}
 		return value
 	}
-	st := s.stores[orElse(image.Region, RegionOne)]
-	if st == nil {
+	region := orElse(image.Region, RegionOne)
+	st, ims := s.stores[region], s.imsStores[region]
+	if st == nil && ims == nil {
 		panic("simulator: no image service in region " + image.Region)
 	}
 	owner := s.identity.projectByName(orElse(image.ProjectName, "demo"))
 	if owner == nil {
 		panic("simulator: no project " + image.ProjectName)
+	}
+	if ims != nil {
+		image.ID, image.Status, image.Visibility = orElse(image.ID, newUUID()), orElse(image.Status, "active"), orElse(image.Visibility, "private")
+		image.DiskFormat, image.ContainerFormat = orElse(image.DiskFormat, "zvhd2"), orElse(image.ContainerFormat, "bare")
+		return s.createIMSImage(ims, owner, image)
 	}
 	now := s.clock.now()
 	diskFormat, containerFormat := orElse(image.DiskFormat, "raw"), orElse(image.ContainerFormat, "bare")
@@ -177,6 +194,9 @@ func (s *Simulator) find(id string) *imageStore {
 // Document returns the image as an administrator reads it, numbers as
 // json.Number, or nil when there is no such image in any region.
 func (s *Simulator) Document(id string) map[string]any {
+	if st := s.findIMS(id); st != nil {
+		return decodeDocument(encodeJSON(s.imsDocument(st.get(id), "=")))
+	}
 	st := s.find(id)
 	if st == nil {
 		return nil
@@ -184,13 +204,7 @@ func (s *Simulator) Document(id string) map[string]any {
 	rq := &imageRequest{sim: s, store: st, caller: caller{roles: impliedRoles["admin"]}}
 	w := rq.shell(st.get(id))
 	w.properties = w.record.properties
-	decoder := json.NewDecoder(strings.NewReader(string(encodeJSON(w.document(w.record.updated)))))
-	decoder.UseNumber()
-	var doc map[string]any
-	if err := decoder.Decode(&doc); err != nil {
-		panic("simulator: " + err.Error())
-	}
-	return doc
+	return decodeDocument(encodeJSON(w.document(w.record.updated)))
 }
 
 // Absent as a value of WriteImage takes a property away.
@@ -203,6 +217,9 @@ type Absent struct{}
 // any other type, and an image that does not exist, is an error, and then
 // nothing is changed. updated_at is set to now unless it is among the changes.
 func (s *Simulator) WriteImage(id string, changes map[string]any) error {
+	if st := s.findIMS(id); st != nil {
+		return s.writeIMSImage(st, id, changes)
+	}
 	st := s.find(id)
 	if st == nil {
 		return fmt.Errorf("writing image %s: it does not exist", id)
@@ -223,6 +240,12 @@ func (s *Simulator) WriteImage(id string, changes map[string]any) error {
 
 // DeleteImage deletes an image past all checks; a missing one is left missing.
 func (s *Simulator) DeleteImage(id string) {
+	if st := s.findIMS(id); st != nil {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		delete(st.images, id)
+		return
+	}
 	st := s.find(id)
 	if st == nil {
 		return

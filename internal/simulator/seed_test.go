@@ -68,6 +68,7 @@ func TestDescription(t *testing.T) {
 
 func TestOptionsThatCannotWork(t *testing.T) {
 	for name, options := range map[string]Options{
+		"flavor":     {Flavor: "aws"},
 		"assumption": {Assumptions: map[string]string{"x": "y"}},
 		"value":      {Assumptions: map[string]string{"database": "db2"}},
 		"pattern":    {Protections: []PropertyProtection{{Pattern: "("}}},

@@ -1,8 +1,10 @@
 // Package simulator stands in for the services that the provider talks to:
-// Keystone v3 and Glance v2 of OpenStack. It is written from measurements of
-// Keystone 22 and Glance 25.1, not from the provider's client, so that the two
-// can disagree; where nothing was measured, ASSUMPTIONS.md says what it does and
-// why. It imports nothing of the provider.
+// Keystone v3 and Glance v2 of OpenStack, and the Image Management Service (IMS)
+// of Huawei Cloud and Open Telekom Cloud. It is written from measurements of
+// Keystone 22 and Glance 25.1 and from the vendors' API references, not from the
+// provider's client, so that the two can disagree; where nothing was measured or
+// documented, ASSUMPTIONS.md says what it does and why. It imports nothing of the
+// provider.
 package simulator
 
 import (
@@ -20,6 +22,10 @@ import (
 // Options configure a simulator. The zero value is the reference installation:
 // Keystone 22 and Glance 25.1 with their defaults.
 type Options struct {
+	// Flavor is whose image service it is; empty means FlavorOpenStack. One that
+	// ParseFlavor refuses makes New panic. Quotas, policies and protections are
+	// Glance's; IMS has none of them.
+	Flavor Flavor
 	// Clock is where time comes from; nil means the machine's clock.
 	Clock func() time.Time
 	// ClockRate is how many times as fast as Clock the simulator's clock runs; 0
@@ -28,7 +34,8 @@ type Options struct {
 	// Wait waits for the latency of a fault and returns early with an error when
 	// the context ends; nil means really to wait.
 	Wait func(context.Context, time.Duration) error
-	// TokenLifetime is how long a token is valid; 0 means Keystone's hour.
+	// TokenLifetime is how long a token is valid; 0 means Keystone's hour, and
+	// with IMS its day.
 	TokenLifetime time.Duration
 	// PropertyQuota and TagQuota limit the properties and the tags of an image;
 	// 0 means Glance's 128, a negative number no limit.
@@ -55,6 +62,7 @@ type Simulator struct {
 	clock       *clock
 	identity    *identity
 	stores      map[string]*imageStore
+	imsStores   map[string]*imsStore
 	quotas      quotas
 	protections protections
 	faults      faultTable
@@ -108,8 +116,16 @@ func New(options Options) *Simulator {
 	if options.Wait == nil {
 		options.Wait = wait
 	}
+	flavor, err := ParseFlavor(string(options.Flavor))
+	if err != nil {
+		panic("simulator: " + err.Error())
+	}
+	options.Flavor = flavor
 	if options.TokenLifetime == 0 {
 		options.TokenLifetime = time.Hour
+		if flavor.ims() {
+			options.TokenLifetime = 24 * time.Hour
+		}
 	}
 	if options.Policy == "" {
 		options.Policy = PolicyLegacy
@@ -120,15 +136,24 @@ func New(options Options) *Simulator {
 		clock:       newClock(options.Clock, options.ClockRate),
 		identity:    newIdentity(),
 		stores:      map[string]*imageStore{},
+		imsStores:   map[string]*imsStore{},
 		quotas:      quotas{properties: orDefault(options.PropertyQuota), tags: orDefault(options.TagQuota)},
 		protections: compileProtections(options.Protections),
 	}
 	for _, r := range regions {
-		if r.images != "" {
+		switch {
+		case r.images == "":
+		case flavor.ims():
+			s.imsStores[r.name] = newIMSStore()
+		default:
 			s.stores[r.name] = newImageStore(r.name)
 		}
 	}
-	if !options.Empty {
+	switch {
+	case options.Empty:
+	case flavor.ims():
+		s.seedIMSInventory()
+	default:
 		s.seedInventory()
 	}
 	return s
@@ -204,11 +229,18 @@ func (s *Simulator) serveService(w http.ResponseWriter, r *http.Request, body []
 			if !ok {
 				continue
 			}
+			base := baseURL(r) + prefix
+			if s.options.Flavor.ims() {
+				rq := &imsRequest{
+					writeCourse: s.course(fault), sim: s, store: s.imsStores[region.name], base: base, w: w, r: r, body: body,
+				}
+				rq.serveIMS(rest)
+				return
+			}
 			rq := &imageRequest{
-				sim: s, store: s.stores[region.name], base: baseURL(r) + prefix, w: w, r: r, body: body,
+				writeCourse: s.course(fault), sim: s, store: s.stores[region.name], base: base, w: w, r: r, body: body,
 				chunked: slices.Contains(r.TransferEncoding, "chunked"),
 			}
-			rq.program(fault)
 			s.serveImage(rq, rest)
 			return
 		}
@@ -222,19 +254,21 @@ func under(path, prefix string) (string, bool) {
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
-// program lets a fault decide over the fate of a write.
-func (rq *imageRequest) program(fault *Fault) {
+// course lets a fault decide over the fate of a write.
+func (s *Simulator) course(fault *Fault) writeCourse {
+	var c writeCourse
 	if fault == nil {
-		return
+		return c
 	}
 	switch fault.Effect {
 	case EffectLostWrite:
-		rq.write = writeLost
+		c.write = writeLost
 	case EffectSilentDrop:
-		rq.write = writeDropped
+		c.write = writeDropped
 	case EffectLateCommit:
-		rq.commit = func(ctx context.Context) error { return rq.sim.options.Wait(ctx, fault.Latency) }
+		c.commit = func(ctx context.Context) error { return s.options.Wait(ctx, fault.Latency) }
 	}
+	return c
 }
 
 // serveFault answers a request on which a fault acts. What happened is recorded
@@ -250,7 +284,7 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []by
 	switch fault.Effect {
 	case EffectStatus, EffectHTMLPage:
 		recorded(fault.Status)
-		writeFault(w, r, fault)
+		s.writeFault(w, r, fault)
 		return
 	case EffectResetBefore:
 		recorded(0)
@@ -283,7 +317,7 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []by
 }
 
 // writeFault sends the answer that a fault brings along.
-func writeFault(w http.ResponseWriter, r *http.Request, fault *Fault) {
+func (s *Simulator) writeFault(w http.ResponseWriter, r *http.Request, fault *Fault) {
 	if fault.RetryAfter != "" {
 		w.Header().Set("Retry-After", fault.RetryAfter)
 	}
@@ -294,7 +328,7 @@ func writeFault(w http.ResponseWriter, r *http.Request, fault *Fault) {
 		contentType = "text/html"
 	}
 	if body == "" {
-		bare(fault.Status).write(w, r)
+		s.usualError(fault).write(w, r)
 		return
 	}
 	if contentType == "" {
@@ -302,6 +336,25 @@ func writeFault(w http.ResponseWriter, r *http.Request, fault *Fault) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	writeBody(w, r, fault.Status, []byte(body))
+}
+
+// usualError is the answer with a fault's code, or else with its status: in
+// front of IMS the gateway gives those of authentication and of throttling.
+func (s *Simulator) usualError(fault *Fault) refusal {
+	if fault.Code != "" {
+		// AddFault has let in known codes only.
+		refused, _ := errorOfCode(fault.Code)
+		refused.status = fault.Status
+		return refused
+	}
+	if s.options.Flavor.ims() {
+		for digits, message := range gatewayMessages {
+			if message.status == fault.Status && digits != gatewayUnknownAPI {
+				return s.gateway(digits, "")
+			}
+		}
+	}
+	return bare(fault.Status)
 }
 
 // bufferedAnswer holds an answer back.

@@ -45,10 +45,15 @@ func parse(arguments []string, stderr io.Writer) (configuration, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:0", "loopback `address` to listen on; port 0 picks a free one")
 	flags.Float64Var(&c.options.ClockRate, "clock-rate", 1, "let the clock run `N` times as fast")
-	flags.DurationVar(&c.options.TokenLifetime, "token-lifetime", time.Hour, "how long a token is valid")
-	flags.IntVar(&c.options.PropertyQuota, "property-quota", 0, "most properties of an image; 0 means 128, negative no limit")
-	flags.IntVar(&c.options.TagQuota, "tag-quota", 0, "most tags of an image; 0 means 128, negative no limit")
-	flags.Func("policy", "rules of the image service: legacy (default) or secure-rbac", func(value string) error {
+	flags.Func("flavor", "whose image service: openstack (default), huaweicloud or opentelekomcloud", func(name string) error {
+		flavor, err := simulator.ParseFlavor(name)
+		c.options.Flavor = flavor
+		return err
+	})
+	flags.DurationVar(&c.options.TokenLifetime, "token-lifetime", 0, "how long a token is valid; 0 means 1h, or 24h with the vendors' flavors")
+	flags.IntVar(&c.options.PropertyQuota, "property-quota", 0, "most properties of an image of Glance; 0 means 128, negative no limit")
+	flags.IntVar(&c.options.TagQuota, "tag-quota", 0, "most tags of an image of Glance; 0 means 128, negative no limit")
+	flags.Func("policy", "rules of Glance: legacy (default) or secure-rbac", func(value string) error {
 		c.options.Policy = simulator.Policy(value)
 		if c.options.Policy != simulator.PolicyLegacy && c.options.Policy != simulator.PolicySecureRBAC {
 			return fmt.Errorf("unknown policy %q", value)

@@ -62,6 +62,30 @@ func TestServesUntilToldToEnd(t *testing.T) {
 	}
 }
 
+func TestServesAFlavor(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	output, input := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"-flavor", "opentelekomcloud", "-assume", "gateway-codes=APIG"}, input, io.Discard)
+		_ = input.Close()
+	}()
+	d, _ := describe(t, output)
+	response, err := http.Get(d.Image + "/v2/cloudimages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), `"APIG.0301"`) || d.AccessKey == "" || d.SecretKey == "" {
+		t.Errorf("status %d %s, %v, description %+v", response.StatusCode, body, err, d)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 func TestRefusesWhatItCannotServe(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"-listen 0.0.0.0:0":       "not a loopback address",
@@ -70,6 +94,7 @@ func TestRefusesWhatItCannotServe(t *testing.T) {
 		"-assume database=db2":    "only one of: sqlite, mysql",
 		"-assume nothing=at-all":  "unknown assumption",
 		"-policy open":            "unknown policy",
+		"-flavor aws":             "unknown flavor",
 		"-clock-rate 0":           "not more than 0",
 		"-listen 127.0.0.1:0 now": "unexpected argument",
 	} {
@@ -81,12 +106,12 @@ func TestRefusesWhatItCannotServe(t *testing.T) {
 }
 
 func TestOptionsOfTheCommandLine(t *testing.T) {
-	c, err := parse(strings.Fields("-clock-rate 60 -token-lifetime 5m -property-quota 8 -tag-quota -1 -policy secure-rbac"), io.Discard)
+	c, err := parse(strings.Fields("-flavor huaweicloud -clock-rate 60 -token-lifetime 5m -property-quota 8 -tag-quota -1 -policy secure-rbac"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := c.options
-	if o.ClockRate != 60 || o.TokenLifetime != 5*time.Minute || o.PropertyQuota != 8 || o.TagQuota != -1 || o.Policy != simulator.PolicySecureRBAC {
+	if o.Flavor != simulator.FlavorHuaweiCloud || o.ClockRate != 60 || o.TokenLifetime != 5*time.Minute || o.PropertyQuota != 8 || o.TagQuota != -1 || o.Policy != simulator.PolicySecureRBAC {
 		t.Errorf("options are %+v", o)
 	}
 }
