@@ -1,19 +1,23 @@
 // Package imageservice is the client for the image service: OpenStack Glance
-// and what is compatible with it. It signs in with Keystone, keeps the session,
-// reads images and sends patches. Images are read and written as they are on
+// and what is compatible with it, the Image Management Services (IMS) of Huawei
+// Cloud and Open Telekom Cloud among it. It signs in with Keystone and keeps the
+// session, or signs with an access key; it reads images and sends patches. Images are read and written as they are on
 // the wire, so that no member is lost or bent on its way.
 package imageservice
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
@@ -22,8 +26,10 @@ import (
 // use, and meant to be shared.
 type Client struct {
 	transport *transport.Client
-	signer    signer
+	cloud     attribute.Cloud
+	authority authority
 	sessions  sessions
+	path      string // imagesPath or cloudImagesPath
 	dialect   patch.Dialect
 
 	endpoint, iface, region string
@@ -32,8 +38,7 @@ type Client struct {
 	log func(ctx context.Context, message string, fields map[string]any)
 	now func() time.Time
 
-	expiresAt   atomic.Pointer[time.Time] // of a token that cannot be renewed
-	begun, done atomic.Int64              // changes
+	begun, done atomic.Int64 // changes
 
 	batchReads  bool
 	singly      atomic.Bool  // the service has shown that it has no lists by id
@@ -60,7 +65,8 @@ func newClient(t *target, now func() time.Time) (*Client, error) {
 	}
 	c := &Client{
 		transport: core,
-		signer:    signer{keystone: &keystone{transport: core, url: t.authURL}, credentials: t.credentials},
+		cloud:     t.cloud,
+		path:      t.path,
 		dialect:   t.dialect,
 		endpoint:  t.endpoint,
 		iface:     t.iface,
@@ -72,17 +78,21 @@ func newClient(t *target, now func() time.Time) (*Client, error) {
 		batchReads: t.batchReads,
 	}
 	c.gathering.carry = c.readTogether
-	c.pages = newPages(now)
-	c.sessions.signIn = c.signIn
+	c.pages = newPages(now, c.decode)
+	c.authority = newAuthority(c, t)
+	c.sessions.signIn = c.authority.open
 	c.sessions.now = now
 	return c, nil
 }
+
+// Cloud returns the kind of the service.
+func (c *Client) Cloud() attribute.Cloud { return c.cloud }
 
 // Insecure says whether any certificate is accepted, wherever that was set.
 func (c *Client) Insecure() bool { return c.insecure }
 
 // Place returns where the client looks. It signs in when there is no session
-// yet; its errors are a *SignInError, a *TokenExpiredError or the context's.
+// yet; of an access key it is what the configuration says, without roles. Its errors are a *SignInError, a *TokenExpiredError or the context's.
 func (c *Client) Place(ctx context.Context) (Place, error) {
 	s, err := c.sessions.get(ctx, nil)
 	if err != nil {
@@ -117,7 +127,8 @@ func (c *Client) Work() (done func()) { return c.gathering.work() }
 
 // Image returns an image as it is now. errors.Is(err, ErrNotFound) is true for
 // an image that does not exist; other errors wrap a *transport.APIError, a
-// *transport.Error, a *SignInError, a *TokenExpiredError or the context's.
+// *transport.Error, a *SignInError, a *TokenExpiredError or the context's. A
+// refusal whose code says what to do is in an *AdvisedError.
 //
 // Texts in secrets are shown by no error, though the service may quote them.
 func (c *Client) Image(ctx context.Context, id string, secrets ...string) (*Image, error) {
@@ -154,23 +165,56 @@ func (c *Client) RecentImage(ctx context.Context, id string, secrets ...string) 
 
 // readSingly reads one image with a request of its own.
 func (c *Client) readSingly(ctx context.Context, id string, secrets []string) (*Image, error) {
+	path := c.imagePath(id)
+	if c.path == cloudImagesPath {
+		path = c.path + "?" + url.Values{"id": {id}}.Encode()
+	}
 	r, resp, err := c.send(ctx, transport.Request{
 		Method:  http.MethodGet,
 		Header:  http.Header{"Accept": {"application/json"}},
 		Secrets: secrets,
-	}, imagePath(id))
+	}, path)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, c.imageRefusal(id, r, resp)
 	}
-	return answeredImage(id, r, resp)
+	if c.path == cloudImagesPath {
+		return c.listedAlone(id, r, resp)
+	}
+	return c.answeredImage(id, r, resp)
+}
+
+// listedAlone reads the list of the one image that was asked for, which is how
+// the API cloudimages answers about an image. It has no 404: an empty list says
+// that the project sees no such image.
+func (c *Client) listedAlone(id string, r transport.Request, resp *transport.Response) (*Image, error) {
+	var answer struct {
+		Images *[]json.RawMessage `json:"images"`
+	}
+	if err := json.Unmarshal(resp.Body, &answer); err != nil || answer.Images == nil {
+		return nil, fmt.Errorf("the answer is no list of images: %w", transport.NewAPIError(r, resp))
+	}
+	for _, raw := range *answer.Images {
+		if !strings.EqualFold(rawID(raw), id) {
+			continue
+		}
+		image, err := c.decode(raw)
+		if err != nil {
+			return nil, fmt.Errorf("the answer holds no image: %w: %w", err, transport.NewAPIError(r, resp))
+		}
+		return image, nil
+	}
+	if len(*answer.Images) > 0 {
+		return nil, fmt.Errorf("the image service was asked about the image %s and answered with others", id)
+	}
+	return nil, fmt.Errorf("%w: the image service lists no image with the id %s", ErrNotFound, id)
 }
 
 // answeredImage reads the image in an answer, which is to be the one asked for.
-func answeredImage(id string, r transport.Request, resp *transport.Response) (*Image, error) {
-	image, err := decodeImage(resp.Body)
+func (c *Client) answeredImage(id string, r transport.Request, resp *transport.Response) (*Image, error) {
+	image, err := c.decode(resp.Body)
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no image: %w: %w", err, transport.NewAPIError(r, resp))
 	}
@@ -184,13 +228,10 @@ func answeredImage(id string, r transport.Request, resp *transport.Response) (*I
 // is definite only if it names the image, as Glance's own does: at a wrong
 // address, Glance, proxies and other services answer 404 as well, and nothing
 // there says that the image is gone (measured on Glance 25.1: "No image found
-// with ID ..." against "The resource could not be found.").
+// with ID ..." against "The resource could not be found."). IMS has codes for it.
 func (c *Client) imageRefusal(id string, r transport.Request, resp *transport.Response) error {
-	if resp.StatusCode == http.StatusNotFound {
-		refusal := transport.NewAPIError(r, resp)
-		if strings.Contains(strings.ToLower(refusal.Message), strings.ToLower(id)) {
-			return fmt.Errorf("%w: %w", ErrNotFound, refusal)
-		}
+	if refusal := transport.NewAPIError(r, resp); isGone(refusal, id) {
+		return fmt.Errorf("%w: %w", ErrNotFound, refusal)
 	}
 	return c.refusal(r, resp)
 }
@@ -204,5 +245,5 @@ func (c *Client) refusal(r transport.Request, resp *transport.Response) error {
 	case resp.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("the image service at %s does not accept a token that Keystone has just given or confirmed; check that both belong to the same cloud: %w", serviceOf(r.URL), refusal)
 	}
-	return refusal
+	return advised(refusal)
 }

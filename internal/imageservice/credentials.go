@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
+
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/signature"
 )
 
 // method is a way to sign in.
@@ -14,6 +17,7 @@ const (
 	byPassword              method = "password"
 	byToken                 method = "token"
 	byApplicationCredential method = "application credential"
+	byAccessKey             method = "access key"
 )
 
 // authTypes are the names of clouds.yaml and OS_AUTH_TYPE for the methods.
@@ -33,6 +37,11 @@ type credentials struct {
 	options gophercloud.AuthOptions
 	project project
 	who     string // the identity in words
+
+	// Of the method byAccessKey alone.
+	key           signature.Key
+	securityToken string
+	domainID      string // for requests that no project is known for yet
 }
 
 // project is the scope that the configuration asks for; the zero value for none.
@@ -80,8 +89,8 @@ func (d domain) String() string {
 
 // credentials decides how to sign in and gathers what that needs. Leftovers of
 // another method, such as OS_PASSWORD beside an argument token, are not sent.
-func (s settings) credentials() (credentials, error) {
-	m, layer, err := s.method()
+func (s settings) credentials(cloud attribute.Cloud) (credentials, error) {
+	m, layer, err := s.method(cloud)
 	if err != nil {
 		return credentials{}, err
 	}
@@ -91,6 +100,8 @@ func (s settings) credentials() (credentials, error) {
 		err = s.tokenCredentials(&c)
 	case byApplicationCredential:
 		err = s.applicationCredentials(&c)
+	case byAccessKey:
+		err = s.accessKeyCredentials(&c)
 	default:
 		err = s.passwordCredentials(&c)
 	}
@@ -103,20 +114,22 @@ func (s settings) credentials() (credentials, error) {
 
 // namingMethods are the settings that name a method by being there. Where a
 // source names several and has no auth_type, the first one counts: who sets a
-// token or an application credential beside a password means it.
+// token, an access key or an application credential beside a password means it.
 var namingMethods = []struct {
 	method method
 	names  []string
 }{
 	{byApplicationCredential, []string{"application_credential_id", "application_credential_name", "application_credential_secret"}},
 	{byToken, []string{"token"}},
+	{byAccessKey, []string{"access_key"}},
 	{byPassword, []string{"password"}},
 }
 
 // method returns how to sign in, and which source says so: the first one that
 // names a method. A user without a password names the methods that need a user,
-// so that a token in the environment does not sign in somebody else.
-func (s settings) method() (method, int, error) {
+// so that a token in the environment does not sign in somebody else. Only IMS
+// knows access keys: elsewhere one in the environment is for something else.
+func (s settings) method(cloud attribute.Cloud) (method, int, error) {
 	needsUser := false
 	for i, layer := range s.layers {
 		if t, ok := layer["auth_type"]; ok {
@@ -128,7 +141,7 @@ func (s settings) method() (method, int, error) {
 				return m, i, nil
 			}
 		}
-		named, origins := namedMethods(layer, needsUser)
+		named, origins := namedMethods(cloud, layer, needsUser)
 		if i == 0 && len(named) > 1 {
 			return "", 0, configErrorf(origins[1], "%s and %s are both given, and each signs in by itself; leave one out", origins[0], origins[1])
 		}
@@ -142,13 +155,22 @@ func (s settings) method() (method, int, error) {
 	if needsUser {
 		return byPassword, len(s.layers), nil
 	}
+	if key := s.get("access_key"); key.value != "" {
+		return "", 0, accessKeyElsewhere(key)
+	}
+	if secret := s.get("secret_key"); secret.value != "" && cloud.IMS() {
+		return "", 0, configErrorf("access_key", "there is a secret key (%s) without its access key; give access_key, or set HW_ACCESS_KEY", secret.origin)
+	}
 	return "", 0, configErrorf("username", "nothing says who signs in; give username and password, an application credential or a token, or cloud with an entry of clouds.yaml, or set OS_USERNAME and OS_PASSWORD or OS_CLOUD")
 }
 
 // namedMethods returns the methods that a source names, each with the setting that does.
-func namedMethods(layer map[string]given, needsUser bool) (methods []method, origins []string) {
+func namedMethods(cloud attribute.Cloud, layer map[string]given, needsUser bool) (methods []method, origins []string) {
 	for _, candidate := range namingMethods {
-		if candidate.method == byToken && needsUser {
+		if (candidate.method == byToken || candidate.method == byAccessKey) && needsUser {
+			continue
+		}
+		if candidate.method == byAccessKey && !cloud.IMS() {
 			continue
 		}
 		_, g := settings{layers: []map[string]given{layer}}.first(candidate.names...)
@@ -157,6 +179,48 @@ func namedMethods(layer map[string]given, needsUser bool) (methods []method, ori
 		}
 	}
 	return methods, origins
+}
+
+// checkAccessKey finds what is wrong with the arguments of an access key,
+// whichever method signs in.
+func (s settings) checkAccessKey(cloud attribute.Cloud) error {
+	_, given := settings{layers: s.layers[:1]}.first("access_key", "secret_key", "security_token")
+	switch {
+	case given.value == "":
+		return nil
+	case !cloud.IMS():
+		return accessKeyElsewhere(given)
+	case s.get("access_key").value == "":
+		return configErrorf("access_key", "there is %s without an access key; give access_key, or set HW_ACCESS_KEY", given.origin)
+	}
+	return nil
+}
+
+func accessKeyElsewhere(g given) *ConfigError {
+	return configErrorf("access_key", "%s belongs to an access key, which only the image services of Huawei Cloud and Open Telekom Cloud (IMS) know; "+
+		"set flavor to \"huaweicloud\" or \"opentelekomcloud\", or sign in with a password, an application credential or a token", g.origin)
+}
+
+func (s settings) accessKeyCredentials(c *credentials) error {
+	key, secret, token := s.get("access_key"), s.get("secret_key"), s.get("security_token")
+	if secret.value == "" {
+		return configErrorf("secret_key", "the access key (%s) has no secret key; give secret_key, or set HW_SECRET_KEY", key.origin)
+	}
+	for _, part := range []struct {
+		field string
+		given
+	}{{"access_key", key}, {"secret_key", secret}, {"security_token", token}} {
+		if strings.ContainsFunc(part.value, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
+			return configErrorf(part.field, "%s holds characters that it cannot have", part.origin)
+		}
+	}
+	c.key = signature.Key{Access: key.value, Secret: secret.value}
+	if token.layer <= key.layer {
+		c.securityToken = token.value // One from a lesser source than the key is a leftover of another key.
+	}
+	c.domainID = s.get("domain_id").value
+	c.who = fmt.Sprintf("the access key (%s)", key.origin)
+	return nil
 }
 
 func (s settings) tokenCredentials(c *credentials) error {

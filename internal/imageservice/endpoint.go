@@ -31,12 +31,15 @@ func canonicalEndpoint(text string) (string, error) {
 // imagesPath is where images are in the Image API v2, under the service's address.
 const imagesPath = "/v2/images"
 
+// cloudImagesPath is where images are in the API that IMS has of its own.
+const cloudImagesPath = "/v2/cloudimages"
+
 // imagePath is the path of an image.
-func imagePath(id string) string { return imagesPath + "/" + url.PathEscape(id) }
+func (c *Client) imagePath(id string) string { return c.path + "/" + url.PathEscape(id) }
 
 // serviceOf cuts the address of the service out of the address of a request.
 func serviceOf(address string) string {
-	if at := strings.LastIndex(address, imagesPath); at >= 0 {
+	if at := strings.LastIndex(address, "/v2/"); at >= 0 {
 		return address[:at]
 	}
 	return address

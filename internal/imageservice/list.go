@@ -7,14 +7,47 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
 
-// mostPerPage is the largest page that Glance sends by default (api_limit_max);
-// it shortens what is asked for beyond its own limit.
-const mostPerPage = 1000
+const (
+	// mostPerPage is the largest page that Glance sends by default (api_limit_max);
+	// it shortens what is asked for beyond its own limit.
+	mostPerPage = 1000
+	// mostPerPageOfIMS is the page that IMS sends by default; no greatest one is
+	// documented (Huawei Cloud, "Querying Images").
+	mostPerPageOfIMS = 500
+)
+
+// filtersOfIMS are the filters of lists that both of IMS's APIs document and that
+// mean there what they mean to Glance, with the values that they may have; none
+// for any. What IMS makes of others is documented nowhere.
+var filtersOfIMS = map[string][]string{
+	"id": nil, "name": nil, "owner": nil, "status": nil, "limit": nil, "marker": nil, "sort_key": nil, "sort_dir": nil,
+	"container_format": nil, "disk_format": nil, "min_disk": nil, "min_ram": nil, "protected": nil,
+	"__imagetype": nil, "__isregistered": nil, "__os_bit": nil, "__os_type": nil, "__platform": nil, "virtual_env_type": nil, "enterprise_project_id": nil,
+	"visibility": {"public", "shared"}, "member_status": {"accepted", "rejected", "pending"},
+}
+
+// understood returns the part of a query that the service understands, for a list
+// that holds at least what the query asks for. On IMS, visibility "private"
+// leaves out private images that are shared with others.
+func (c *Client) understood(query url.Values) url.Values {
+	query = clone(query)
+	if !c.cloud.IMS() {
+		return query
+	}
+	for name, values := range query {
+		allowed, known := filtersOfIMS[name]
+		if !known || (allowed != nil && (len(values) != 1 || !slices.Contains(allowed, values[0]))) {
+			query.Del(name)
+		}
+	}
+	return query
+}
 
 // listError is the refusal of a list.
 type listError struct {
@@ -40,7 +73,7 @@ func (c *Client) readPage(ctx context.Context, query url.Values, secrets []strin
 		Method:  http.MethodGet,
 		Header:  http.Header{"Accept": {"application/json"}},
 		Secrets: secrets,
-	}, imagesPath+"?"+query.Encode())
+	}, c.path+"?"+query.Encode())
 	if err != nil {
 		return page{}, err
 	}
@@ -62,6 +95,10 @@ func (c *Client) readPage(ctx context.Context, query url.Values, secrets []strin
 		}
 		out.next = next.Query().Get("marker")
 	}
+	if c.path == cloudImagesPath && len(out.images) > 0 && query.Get("id") == "" {
+		// This API has no links: the list ends with an empty page.
+		out.next = rawID(out.images[len(out.images)-1])
+	}
 	return out, nil
 }
 
@@ -71,7 +108,9 @@ const mostRestarts = 3
 
 // List returns all images of a list, page by page, in the order of the service.
 // The query has its names from the Image API v2 ("List images"); limit and
-// marker are the list's own. Of a link to the next page only the marker is used:
+// marker are the list's own. The list may hold more than the query asks for: IMS
+// is not sent the filters that it does not document, such as those by tags and by
+// extension attributes, so that the caller has to look at every image again. Of a link to the next page only the marker is used:
 // Glance's repeats of several tags just one (measured on Glance 25.1). Its errors
 // are those of Image, without ErrNotFound.
 func (c *Client) List(ctx context.Context, query url.Values) ([]*Image, error) {
@@ -88,8 +127,11 @@ func (c *Client) List(ctx context.Context, query url.Values) ([]*Image, error) {
 var errMarkerGone = errors.New("the list changed between two pages")
 
 func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, error) {
-	query = clone(query)
+	query = c.understood(query)
 	query.Set("limit", strconv.Itoa(mostPerPage))
+	if c.cloud.IMS() {
+		query.Set("limit", strconv.Itoa(mostPerPageOfIMS))
+	}
 	var images []*Image
 	seen := map[string]bool{}
 	for {
@@ -102,7 +144,7 @@ func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, erro
 			return nil, err
 		}
 		for _, raw := range p.images {
-			image, err := decodeImage(raw)
+			image, err := c.decode(raw)
 			if err != nil {
 				return nil, fmt.Errorf("the list holds something that is no image: %w", err)
 			}

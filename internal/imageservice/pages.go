@@ -46,7 +46,8 @@ const (
 // read only where the run so far makes it likely to pay, so that a run never
 // sends many more requests than it would have sent without.
 type pages struct {
-	now func() time.Time
+	now    func() time.Time
+	decode func(raw []byte) (*Image, error)
 
 	mu      sync.Mutex
 	asked   int // images that were asked for
@@ -83,9 +84,9 @@ const (
 	sharedImages
 )
 
-func newPages(now func() time.Time) pages {
+func newPages(now func() time.Time, decode func(raw []byte) (*Image, error)) pages {
 	return pages{
-		now:    now,
+		now: now, decode: decode,
 		images: map[string]listedImage{}, written: map[string]bool{},
 		kinds: [3]pageKind{
 			ownImages:       {query: listed, owned: true},
@@ -106,7 +107,7 @@ func (p *pages) find(id string) *Image {
 	}
 	found.kind.answered++
 	p.mu.Unlock()
-	image, err := decodeImage(found.raw)
+	image, err := p.decode(found.raw)
 	if err != nil {
 		return nil
 	}
@@ -184,7 +185,7 @@ func (c *Client) turnPage(ctx context.Context, k *pageKind, project string, b *b
 		if !b.waitsFor(id) {
 			continue
 		}
-		if image, err := decodeImage(raw); err == nil {
+		if image, err := c.decode(raw); err == nil {
 			c.pages.noteAnswered(k)
 			b.answer(id, image, nil)
 		}

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/signature"
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
 
@@ -33,12 +35,13 @@ type Place struct {
 	Roles []string
 }
 
-// session is a sign-in that worked. It does not change; a renewal makes another one.
+// session is a sign-in that worked, or an access key with what is known about it. It does not change; a renewal makes another one.
 type session struct {
 	token     string
-	expiresAt time.Time // by Keystone's clock, zero when not known
-	renewAt   time.Time // by this machine's clock, zero for never
-	images    string    // address of the image service, canonical, without the version
+	form      signature.Form // of the signatures with an access key
+	expiresAt time.Time      // by Keystone's clock, zero when not known
+	renewAt   time.Time      // by this machine's clock, zero for never
+	images    string         // address of the image service, canonical, without the version
 	place     Place
 }
 
@@ -151,12 +154,41 @@ func (s *sessions) fly(ctx context.Context, f *flight) {
 	s.failure, s.failureUntil = f.err, s.now().Add(failureHeld)
 }
 
-// signIn makes a session.
-func (c *Client) signIn(ctx context.Context) (*session, error) {
+// authority is a way to show the image service who asks.
+type authority interface {
+	// open makes a session. Its errors are a *SignInError, a *TokenExpiredError or
+	// the context's.
+	open(ctx context.Context) (*session, error)
+	// authorize completes one attempt of a request in a session.
+	authorize(s *session, attempt *http.Request, body []byte)
+	// again says, of an answer in a session, whether the request is to be sent once
+	// more in another one. It was sent before in a session that was refused.
+	again(s, before *session, sent transport.Request, resp *transport.Response) bool
+}
+
+func newAuthority(c *Client, t *target) authority {
+	if t.credentials.method == byAccessKey {
+		return newKeyAuthority(c, t)
+	}
+	return &tokenAuthority{
+		client: c,
+		signer: signer{keystone: &keystone{transport: c.transport, url: t.authURL}, credentials: t.credentials},
+	}
+}
+
+// tokenAuthority shows a token of Keystone.
+type tokenAuthority struct {
+	client    *Client
+	signer    signer
+	expiresAt atomic.Pointer[time.Time] // of a token that cannot be renewed
+}
+
+func (a *tokenAuthority) open(ctx context.Context) (*session, error) {
+	c := a.client
 	started := c.now()
-	g, err := c.signer.sign(ctx)
+	g, err := a.signer.sign(ctx)
 	if err != nil {
-		return nil, c.tokenExpired(err)
+		return nil, a.tokenExpired(err)
 	}
 	images, region, err := c.locate(g.catalog)
 	if err != nil {
@@ -176,21 +208,30 @@ func (c *Client) signIn(ctx context.Context) (*session, error) {
 		session.place.Roles = append(session.place.Roles, role.Name)
 	}
 	slices.Sort(session.place.Roles)
-	if c.signer.credentials.method == byToken {
-		c.expiresAt.Store(&g.expiresAt)
+	if a.signer.credentials.method == byToken {
+		a.expiresAt.Store(&g.expiresAt)
 	} else if g.lifetime > 0 {
 		session.renewAt = started.Add(g.lifetime - min(renewalMargin, g.lifetime/10))
 	}
-	c.logSignIn(ctx, session)
+	c.logSession(ctx, "signed in to the image service", a.signer.keystone.url, session)
 	return session, nil
 }
 
-func (c *Client) logSignIn(ctx context.Context, s *session) {
+func (a *tokenAuthority) authorize(s *session, attempt *http.Request, _ []byte) {
+	attempt.Header.Set("X-Auth-Token", s.token)
+}
+
+// again is for a token that was refused for the first time.
+func (a *tokenAuthority) again(_, before *session, _ transport.Request, resp *transport.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized && before == nil
+}
+
+func (c *Client) logSession(ctx context.Context, message, authURL string, s *session) {
 	if c.log == nil {
 		return
 	}
 	fields := map[string]any{
-		"auth_url":   c.signer.keystone.url,
+		"auth_url":   authURL,
 		"endpoint":   s.images,
 		"region":     s.place.Region,
 		"project_id": s.place.ProjectID,
@@ -198,7 +239,7 @@ func (c *Client) logSignIn(ctx context.Context, s *session) {
 	if !s.expiresAt.IsZero() {
 		fields["expires_at"] = s.expiresAt.UTC().Format(time.RFC3339)
 	}
-	c.log(ctx, "signed in to the image service", fields)
+	c.log(ctx, message, fields)
 }
 
 // TokenExpiredError says that a token from elsewhere, which cannot be renewed,
@@ -230,16 +271,16 @@ func (e *TokenExpiredError) Error() string {
 func (e *TokenExpiredError) Unwrap() error { return e.Err }
 
 // tokenExpired turns the refusal of a token that worked before into a TokenExpiredError.
-func (c *Client) tokenExpired(err error) error {
+func (a *tokenAuthority) tokenExpired(err error) error {
 	var refused *refusedTokenError
 	if !errors.As(err, &refused) {
 		return err
 	}
-	expiresAt := c.expiresAt.Load()
+	expiresAt := a.expiresAt.Load()
 	if expiresAt == nil {
 		return refused.SignInError
 	}
-	return &TokenExpiredError{ExpiresAt: *expiresAt, Err: refused.SignInError, early: c.now().Before(*expiresAt)}
+	return &TokenExpiredError{ExpiresAt: *expiresAt, Err: refused.SignInError, early: a.client.now().Before(*expiresAt)}
 }
 
 // counted returns the error with the changes counted now, since it stands for a while.
@@ -253,27 +294,25 @@ func (c *Client) counted(err error) error {
 	return &counted
 }
 
-// send sends a request with the token of the session to a path of the image
-// service. After a 401 the session is made anew and the request repeated once,
-// whatever its method: the token is checked before anything else is done.
+// send sends a request in a session to a path of the image service. When the
+// service does not accept who asks, the request is sent again in another session,
+// whatever its method: that is checked before anything else is done.
 func (c *Client) send(ctx context.Context, r transport.Request, path string) (transport.Request, *transport.Response, error) {
-	header := r.Header
-	var rejected *session
+	var refused *session
 	for {
-		s, err := c.sessions.get(ctx, rejected)
+		s, err := c.sessions.get(ctx, refused)
 		if err != nil {
 			return r, nil, c.counted(err)
 		}
 		r.URL = s.images + path
-		r.Header = header.Clone()
-		r.Header.Set("X-Auth-Token", s.token)
+		r.Prepare = func(attempt *http.Request) { c.authority.authorize(s, attempt, r.Body) }
 		resp, err := c.transport.Do(ctx, r)
 		if err != nil {
 			return r, nil, err
 		}
-		if resp.StatusCode != http.StatusUnauthorized || rejected != nil {
+		if !c.authority.again(s, refused, r, resp) {
 			return r, resp, nil
 		}
-		rejected = s
+		refused = s
 	}
 }

@@ -167,6 +167,23 @@ var sources = []source{
 		verbatim:    true,
 	},
 	{
+		// The names of Huawei Cloud's and Open Telekom Cloud's own providers;
+		// clouds.yaml has none for access keys.
+		name:        "access_key",
+		argument:    func(c *Config) string { return c.AccessKey },
+		environment: []string{"HW_ACCESS_KEY", "OS_ACCESS_KEY"},
+	},
+	{
+		name:        "secret_key",
+		argument:    func(c *Config) string { return c.SecretKey },
+		environment: []string{"HW_SECRET_KEY", "OS_SECRET_KEY"},
+	},
+	{
+		name:        "security_token",
+		argument:    func(c *Config) string { return c.SecurityToken },
+		environment: []string{"HW_SECURITY_TOKEN", "OS_SECURITY_TOKEN"},
+	},
+	{
 		name:        "cacert",
 		argument:    func(c *Config) string { return c.CACert },
 		entry:       func(e *clouds.Cloud) string { return e.CACertFile },

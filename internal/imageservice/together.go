@@ -165,7 +165,7 @@ func (c *Client) readListed(ctx context.Context, b *batch, kind url.Values, ids 
 	}
 	c.failedLists.Store(0)
 	for _, raw := range p.images {
-		image, err := decodeImage(raw)
+		image, err := c.decode(raw)
 		if err != nil {
 			continue // Its own address will say what is wrong with it.
 		}

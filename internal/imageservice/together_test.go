@@ -56,7 +56,7 @@ func (l *lists) client(batchReads bool) *imageservice.Client {
 	account := l.sim.Describe("").Accounts["demo"]
 	client, err := imageservice.New(imageservice.Config{
 		AuthURL: l.server.URL + "/identity/v3", UserID: account.UserID, Password: account.Password, ProjectID: account.ProjectID,
-		Region: simulator.RegionOne, BatchReads: batchReads, Getenv: func(string) string { return "" },
+		Region: simulator.RegionOne, BatchReads: &batchReads, Getenv: func(string) string { return "" },
 		Log: func(_ context.Context, message string, _ map[string]any) {
 			l.mu.Lock()
 			defer l.mu.Unlock()

@@ -80,7 +80,7 @@ func recently(t *testing.T, client *Client, ids []string) {
 
 func TestPageThatFailsIsNotTriedAgain(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = true, 4 })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = new(true), 4 })
 	var pages atomic.Int64
 	c.Intercept = listing(func(w http.ResponseWriter, _ *http.Request) {
 		pages.Add(1)
@@ -94,7 +94,7 @@ func TestPageThatFailsIsNotTriedAgain(t *testing.T) {
 
 func TestServiceWhoseListsAlwaysFailIsAskedForFewOfThem(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = true, 4 })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = new(true), 4 })
 	ids := numbered(100)
 	for _, id := range ids {
 		c.Images[id] = map[string]any{"id": id, "tags": []string{}}
@@ -116,7 +116,7 @@ func TestServiceWhoseListsAlwaysFailIsAskedForFewOfThem(t *testing.T) {
 
 func TestImageWrittenWhileAPageIsUnderWayIsNotTakenFromIt(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads = true })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads = new(true) })
 	ids := numbered(60)
 	written := ids[50]
 	c.Images[written] = map[string]any{"id": written, "name": "after"}
@@ -135,7 +135,7 @@ func TestImageWrittenWhileAPageIsUnderWayIsNotTakenFromIt(t *testing.T) {
 
 func TestPageIsHeldForAWhileOnly(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads = true })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads = new(true) })
 	var skew atomic.Int64
 	client.pages.now = func() time.Time { return c.Now().Add(time.Duration(skew.Load())) }
 	ids := numbered(60)
@@ -156,7 +156,7 @@ func TestPageIsHeldForAWhileOnly(t *testing.T) {
 
 func TestSecretsOfEachAreShownToNobody(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads = true })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads = new(true) })
 	secrets := map[string]string{imageA: "sentinel-of-a", imageB: "sentinel-of-b"}
 	c.Intercept = func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if !strings.Contains(r.URL.Path, imagesPath) {
@@ -176,7 +176,7 @@ func TestSecretsOfEachAreShownToNobody(t *testing.T) {
 // A service that asks for more patience than the callers have is not waited for.
 func TestBatchKeepsTheDeadlinesOfItsCallers(t *testing.T) {
 	c := newCloud(t)
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = true, 4 })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = new(true), 4 })
 	if _, err := client.Place(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestRenewalOutlivesTheBatchThatBeganIt(t *testing.T) {
 	var skew atomic.Int64
 	base := time.Now()
 	c.Now = func() time.Time { return base.Add(time.Duration(skew.Load())) }
-	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = true, 4 })
+	client := c.client(t, func(cfg *Config) { cfg.BatchReads, cfg.MaxRetries = new(true), 4 })
 	if _, err := client.Place(t.Context()); err != nil {
 		t.Fatal(err)
 	}

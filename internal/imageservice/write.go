@@ -3,7 +3,9 @@ package imageservice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
@@ -17,11 +19,12 @@ const (
 	// Unknown says that the patch may have taken effect: there was no whole
 	// answer, or one of the server's own troubles (5xx).
 	Unknown Effect = iota
-	// Unsent says that the server has seen nothing but, at most, a token that
-	// it did not accept.
+	// Unsent says that the server has seen nothing but, at most, a token or a
+	// signature that it did not accept.
 	Unsent
 	// Stale says that the server refused the patch because the image is not
-	// what the patch was made for (409).
+	// what the patch was made for (409). IMS says the same (IMG.0035) of one that
+	// would make attributes stand together that exclude each other.
 	Stale
 	// Refused says that the server refuses the patch (any other 4xx). It may
 	// have stored a part all the same: Glance saves properties before tags.
@@ -40,10 +43,34 @@ func (e *PatchError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *PatchError) Unwrap() error { return e.Err }
 
+// after is the error of a patch of which parts were written before: no more can
+// be said of the whole than that the image has to be read.
+func (e *PatchError) after(attributes, written, tags int) *PatchError {
+	if attributes+written == 0 {
+		return e
+	}
+	if e.Effect == Unsent {
+		e.Effect = Unknown
+	}
+	var done []string
+	if attributes > 0 {
+		done = append(done, "the attributes")
+	}
+	if written > 0 {
+		done = append(done, fmt.Sprintf("%d of %d tags", written, tags))
+	}
+	e.Err = fmt.Errorf("of this change, %s are written, and then: %w", strings.Join(done, " and "), e.Err)
+	return e
+}
+
 // Patch sends a patch that was made for the current document, and returns the
 // image as the service answered it: neither proof that all of it was stored nor
 // that it stays. Its errors are a *PatchError. An empty patch is one, and is
-// not sent.
+// not sent; a *NotReadyError and a *NotPrivateError are in one that is not sent.
+//
+// On IMS the tags are written after the rest, each with a request of its own, and
+// the image is then read again: where one of these fails, what came before it has
+// taken effect.
 //
 // Texts in secrets are shown by no error, though the service may quote them.
 func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p patch.Patch, secrets ...string) (*Image, error) {
@@ -53,30 +80,65 @@ func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p
 	if len(p) == 0 {
 		return nil, &PatchError{Effect: Unsent, Err: errors.New("the patch is empty")}
 	}
-	body, err := c.dialect.Encode(p, current, attribute.Tags)
+	if err := c.checkWritable(id, current); err != nil {
+		return nil, &PatchError{Effect: Unsent, Err: err}
+	}
+	rest, tags := p, patch.Patch(nil)
+	if c.cloud.IMS() {
+		rest, tags = p.Without(isTag), p.Without(func(pointer patch.Pointer) bool { return !isTag(pointer) })
+	}
+	body, err := c.dialect.Encode(rest, current, attribute.Tags)
 	if err != nil {
 		return nil, &PatchError{Effect: Unsent, Err: err}
 	}
 	c.begun.Add(1)
 	c.pages.forget(id)
+	var image *Image
+	if len(rest) > 0 {
+		if image, err = c.sendPatch(ctx, id, body, secrets); err != nil {
+			return nil, err
+		}
+	}
+	if len(tags) > 0 {
+		if written, failed := c.patchTags(ctx, id, tags, secrets); failed != nil {
+			return nil, failed.after(len(rest), written, len(tags))
+		}
+		if image, err = c.readSingly(ctx, id, secrets); err != nil {
+			return nil, &PatchError{Effect: Unknown, Err: err}
+		}
+	}
+	c.done.Add(1)
+	return image, nil
+}
+
+func (c *Client) sendPatch(ctx context.Context, id string, body []byte, secrets []string) (*Image, error) {
+	mediaType := c.dialect.MediaType()
+	if c.path == cloudImagesPath {
+		mediaType = "application/json"
+	}
 	r, resp, err := c.send(ctx, transport.Request{
 		Method:  http.MethodPatch,
-		Header:  http.Header{"Accept": {"application/json"}, "Content-Type": {c.dialect.MediaType()}},
+		Header:  http.Header{"Accept": {"application/json"}, "Content-Type": {mediaType}},
 		Body:    body,
 		Secrets: secrets,
-	}, imagePath(id))
+	}, c.imagePath(id))
 	if err != nil {
 		return nil, &PatchError{Effect: effectOfFailure(err), Err: err}
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &PatchError{Effect: effectOfStatus(resp.StatusCode), Err: c.imageRefusal(id, r, resp)}
+		err := c.imageRefusal(id, r, resp)
+		return nil, &PatchError{Effect: effectOfRefusal(resp.StatusCode, codeOf(err)), Err: err}
 	}
-	image, err := answeredImage(id, r, resp)
+	image, err := c.answeredImage(id, r, resp)
 	if err != nil {
 		return nil, &PatchError{Effect: Unknown, Err: err}
 	}
-	c.done.Add(1)
 	return image, nil
+}
+
+func isTag(p patch.Pointer) bool {
+	_, ok := p.MemberOf(attribute.Tags)
+	return ok
 }
 
 func effectOfFailure(err error) Effect {
@@ -90,11 +152,11 @@ func effectOfFailure(err error) Effect {
 	return Unsent
 }
 
-func effectOfStatus(status int) Effect {
+func effectOfRefusal(status int, code string) Effect {
 	switch {
 	case status == http.StatusUnauthorized:
 		return Unsent
-	case status == http.StatusConflict:
+	case status == http.StatusConflict, code == conflictCode:
 		return Stale
 	case status >= 300 && status < 500:
 		return Refused

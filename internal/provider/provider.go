@@ -222,9 +222,8 @@ func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
 	if insecure, ok := section["insecure"].(basetypes.BoolValue); ok && !insecure.IsNull() {
 		c.Insecure = insecure.ValueBoolPointer()
 	}
-	c.BatchReads = true
 	if batch, ok := section["batch_reads"].(basetypes.BoolValue); ok && !batch.IsNull() {
-		c.BatchReads = batch.ValueBool()
+		c.BatchReads = batch.ValueBoolPointer()
 	}
 	verify := defaultVerifyAfter
 	if v, ok := section["verify_after"].(basetypes.StringValue); ok {

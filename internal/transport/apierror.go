@@ -74,7 +74,7 @@ func NewAPIError(r Request, resp *Response) *APIError {
 	if err != nil {
 		u = &url.URL{}
 	}
-	hide := newHiding(u, r.Header, r.Body, r.Secrets)
+	hide := newHiding(u, r.Header, r.Body, slices.Concat(r.Secrets, resp.secrets))
 	// Before cleaning, since it may split a secret, and after it, since it may put one together.
 	clean := func(s string, characters int) string { return cut(hide.text(cleanLine(hide.text(s))), characters) }
 
@@ -228,6 +228,9 @@ func objectRefusal(object map[string]any, depth int) refusal {
 		}
 	}
 	if found.message != "" {
+		if inner, ok := object["error"].(map[string]any); ok && found.code == "" {
+			found.code = findRefusal(inner, depth+1).code
+		}
 		return found
 	}
 	// {"error": {...}} of Keystone and IMS, {"itemNotFound": {...}} of others; "error" may also be the text itself.

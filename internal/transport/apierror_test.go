@@ -51,6 +51,16 @@ func TestAPIErrorReadsEveryForm(t *testing.T) {
 			status: 401, body: `{"error_msg":"Incorrect IAM authentication information: verify aksk signature fail","error_code":"APIGW.0301","request_id":"0a1b"}`,
 			code: "APIGW.0301", message: "Incorrect IAM authentication information: verify aksk signature fail", id: "0a1b",
 		},
+		"gateway's names before the general ones": {
+			status: 403, body: `{"code":"X.1","message":"general","error_code":"APIGW.0302","error_msg":"the gateway's","encoded_authorization_message":"c2VjcmV0"}`,
+			code: "APIGW.0302", message: "the gateway's",
+		},
+		"Huawei Cloud's code and message": {status: 400, body: `{"code":"IMG.0002","message":"The name is too long."}`, code: "IMG.0002", message: "The name is too long."},
+		"Huawei Cloud's details": {
+			status: 403, body: `{"error_code":"A.1","error_msg":"Refused.","details":[{"error_code":"B.2","error_msg":"No role."}]}`,
+			code: "A.1", message: "Refused.; No role. (B.2)",
+		},
+		"a message outside of the code": {status: 400, body: `{"message":"It failed.","error":{"code":"IMG.0035","message":"Conflict."}}`, code: "IMG.0035", message: "It failed."},
 		"Horizon before 2206": {
 			status: 401, body: `{"status":"UNAUTHORIZED","timestamp":1604401593260,"error_message":"Only Administrator on Root are allowed to access the REST APIs."}`,
 			message: "Only Administrator on Root are allowed to access the REST APIs.",

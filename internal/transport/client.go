@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -147,6 +148,11 @@ type Request struct {
 	// Secrets are texts that must not appear in an error or a log line about this request. Credentials that the header
 	// or a JSON body show by their names (X-Auth-Token, "password") need not be repeated here.
 	Secrets []string
+
+	// Prepare completes every attempt on its own, repeats and redirects included, after everything else was set: a
+	// signature with the attempt's date, for one. Credentials that it puts into the header under their names are hidden
+	// like those of Header. It may be nil.
+	Prepare func(attempt *http.Request)
 }
 
 // Response is a whole answer, whatever its status.
@@ -157,6 +163,8 @@ type Response struct {
 
 	// Attempts is the number of requests that were sent until this answer came, redirects included.
 	Attempts int
+
+	secrets []string // Credentials that Request.Prepare put into the attempts.
 }
 
 // Do sends a request, repeats it where that is safe, and returns the last answer, whatever its status. An error says that
@@ -174,12 +182,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		password, _ := user.Password()
 		req.SetBasicAuth(user.Username(), password)
 	}
-	x := &exchange{client: c, ctx: ctx, body: r.Body, secrets: r.Secrets}
+	x := &exchange{client: c, ctx: ctx, body: r.Body, secrets: slices.Clip(r.Secrets), prepare: r.Prepare}
 	answer, body, err := x.run(req) //nolint:bodyclose // The body was read and closed.
 	if err != nil {
 		return nil, err
 	}
-	return &Response{StatusCode: answer.StatusCode, Header: answer.Header, Body: body, Attempts: x.attempts}, nil
+	return &Response{StatusCode: answer.StatusCode, Header: answer.Header, Body: body, Attempts: x.attempts, secrets: x.secrets}, nil
 }
 
 // HTTPClient returns the same core (connections, repeats, limits, redirects, log lines) for a library that wants an

@@ -22,6 +22,7 @@ type exchange struct {
 	ctx     context.Context //nolint:containedctx // An exchange lives as long as the call that brought the context.
 	body    []byte
 	secrets []string
+	prepare func(*http.Request)
 
 	attempts int
 	repeats  int
@@ -119,10 +120,14 @@ func (x *exchange) next(req *http.Request, o outcome) (time.Duration, bool) {
 	if o.answer != nil {
 		asked, hasAsked = retryAfter(o.answer.Header, x.client.now())
 	}
-	if !repeatable(x.ctx, req.Method, o, hasAsked) {
+	throttled := isThrottled(o)
+	if !throttled && !repeatable(x.ctx, req.Method, o, hasAsked) {
 		return 0, false
 	}
 	wait := backoff(x.repeats, asked, hasAsked, x.client.jitter())
+	if throttled && !hasAsked {
+		wait = throttleWait(x.repeats, x.client.jitter())
+	}
 	deadline, hasDeadline := patient.Deadline()
 	if !hasDeadline {
 		return wait, asked <= maxRetryAfter
@@ -168,6 +173,10 @@ func (x *exchange) outgoing(ctx context.Context, req *http.Request) *http.Reques
 		// net/http repeats by itself on a kept-alive connection that turns out to be closed before anything was written.
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
 		out.Body, _ = out.GetBody()
+	}
+	if x.prepare != nil {
+		x.prepare(out)
+		x.secrets = headerSecrets(x.secrets, out.Header)
 	}
 	return out
 }

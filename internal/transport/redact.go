@@ -13,8 +13,9 @@ import (
 const hidden = "(redacted)"
 
 // secretWords mark the names of headers, query parameters and JSON members whose values are credentials. They are
-// compared without case and without separators.
-var secretWords = []string{"token", "secret", "passw", "passcode", "pwd", "signature", "credential", "cookie", "apikey", "accesskey", "privatekey", "authorization", "session"}
+// compared without case and without separators. X-Sdk-Content-Sha256 would let a short sensitive body be guessed, and
+// with X-Sdk-Date it is what a signature is made of.
+var secretWords = []string{"xsdk", "token", "secret", "passw", "passcode", "pwd", "signature", "credential", "cookie", "apikey", "accesskey", "privatekey", "authorization", "session"}
 
 func isSecretName(name string) bool {
 	name = strings.Map(func(r rune) rune {
@@ -72,15 +73,7 @@ func newHiding(u *url.URL, header http.Header, body []byte, named []string) hidi
 			}
 		}
 	}
-	for name, values := range header {
-		if !isSecretName(name) {
-			continue
-		}
-		for _, value := range values {
-			secrets = append(secrets, value)
-			secrets = append(secrets, credentialParts(value)...)
-		}
-	}
+	secrets = headerSecrets(secrets, header)
 	if len(body) <= maxParsedBytes {
 		var document any
 		if json.Unmarshal(body, &document) == nil {
@@ -88,6 +81,23 @@ func newHiding(u *url.URL, header http.Header, body []byte, named []string) hidi
 		}
 	}
 	return newReplacer(secrets)
+}
+
+// headerSecrets appends the credentials that a header holds, each once.
+func headerSecrets(secrets []string, header http.Header) []string {
+	for name, values := range header {
+		if !isSecretName(name) {
+			continue
+		}
+		for _, value := range values {
+			for _, secret := range append(credentialParts(value), value) {
+				if !slices.Contains(secrets, secret) {
+					secrets = append(secrets, secret)
+				}
+			}
+		}
+	}
+	return secrets
 }
 
 func newReplacer(secrets []string) hiding {
@@ -129,6 +139,9 @@ func credentialParts(value string) []string {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		if name == "Access" || isSecretName(name) {
 			parts = append(parts, value)
+		}
+		if key, _, scoped := strings.Cut(value, "/"); name == "Credential" && scoped {
+			parts = append(parts, key) // The older form has the key's scope behind it.
 		}
 	}
 	return parts

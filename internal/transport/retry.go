@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -77,6 +78,38 @@ func isTransient(o outcome) bool {
 		// Without a connection, what is no trouble of the network is a request that cannot be sent at all.
 		return errors.As(err, &network) || errors.As(err, &errno) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isUnusedHTTP2(err)
 	}
+}
+
+// throttleCodes are the codes by which Huawei Cloud and Open Telekom Cloud say that they did not take a request: their
+// API gateway (with 429) and the task flow control of the Image Management Service (with 400). Source: the vendors'
+// tables of error codes.
+var throttleCodes = map[string]bool{"APIG.0308": true, "APIGW.0308": true, "IMG.0060": true}
+
+const (
+	// The vendors advise to come back after 2 to 5 seconds, and mostly say no Retry-After.
+	leastThrottleWait = 2 * time.Second
+	throttleSpread    = 3 * time.Second
+
+	// maxThrottleBytes bounds the bodies that are looked through for such a code.
+	maxThrottleBytes = 16 << 10
+)
+
+// isThrottled says that the answer has one of the codes, so that the request is harmless to repeat whatever its method.
+func isThrottled(o outcome) bool {
+	if o.err != nil || (o.statusCode() != http.StatusTooManyRequests && o.statusCode() != http.StatusBadRequest) || len(o.body) > maxThrottleBytes {
+		return false
+	}
+	var document map[string]any
+	return json.Unmarshal(o.body, &document) == nil && throttleCodes[findRefusal(document, 0).code]
+}
+
+// throttleWait is the wait before a repeat of what was throttled and not told when to come back.
+func throttleWait(repeats int, jitter float64) time.Duration {
+	least := backoffCap
+	if repeats < 4 {
+		least = leastThrottleWait << repeats
+	}
+	return least + time.Duration(jitter*float64(throttleSpread))
 }
 
 // backoff is the wait before a repeat: full jitter under an exponential ceiling, on top of what the server asked for, so
