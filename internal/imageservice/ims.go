@@ -145,10 +145,12 @@ func (e *NotPrivateError) Error() string {
 // kinds are the values of __imagetype in the words of visibility.
 var kinds = map[string]string{"gold": "public"}
 
-// checkWritable says why the API cloudimages, which writes active private images
-// only, would refuse any patch of an image (vendors' pages "Updating Image
-// Information"). A private image keeps its type while its owner shares it.
-func (c *Client) checkWritable(id string, current patch.Document) error {
+// CheckWritable returns the *NotReadyError or *NotPrivateError that Patch would
+// return for any patch of an image with this current document, and nil where it
+// would send one. The API cloudimages writes active private images only (vendors'
+// pages "Updating Image Information"); of an image of the path images nothing is
+// asked. A private image keeps its type while its owner shares it.
+func (c *Client) CheckWritable(id string, current patch.Document) error {
 	if c.path != cloudImagesPath {
 		return nil
 	}

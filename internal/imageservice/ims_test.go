@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -354,16 +355,20 @@ func TestImageThatCloudimagesCannotWriteIsNotWritten(t *testing.T) {
 				change = retag
 			}
 			v := newVendor(t)
-			_, err := v.client(t, "huaweicloud", nil).Patch(t.Context(), imageA, test.current, change)
+			client := v.client(t, "huaweicloud", nil)
+			_, err := client.Patch(t.Context(), imageA, test.current, change)
 			if test.says == nil {
-				if err != nil {
-					t.Error(err)
+				if early := client.CheckWritable(imageA, test.current); err != nil || early != nil {
+					t.Errorf("%v, and asked before: %v", err, early)
 				}
 				return
 			}
 			var failed *PatchError
 			if !errors.As(err, &failed) || failed.Effect != Unsent || len(v.seen()) != 0 {
 				t.Fatalf("%v after %v", err, v.seen())
+			}
+			if early := client.CheckWritable(imageA, test.current); !reflect.DeepEqual(early, failed.Err) {
+				t.Errorf("%v, and asked before: %v", err, early)
 			}
 			var notReady *NotReadyError
 			var notPrivate *NotPrivateError

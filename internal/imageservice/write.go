@@ -66,7 +66,7 @@ func (e *PatchError) after(attributes, written, tags int) *PatchError {
 // Patch sends a patch that was made for the current document, and returns the
 // image as the service answered it: neither proof that all of it was stored nor
 // that it stays. Its errors are a *PatchError. An empty patch is one, and is
-// not sent; a *NotReadyError and a *NotPrivateError are in one that is not sent.
+// not sent; neither is one for an image that CheckWritable refuses.
 //
 // On IMS the tags are written after the rest, each with a request of its own, and
 // the image is then read again: where one of these fails, what came before it has
@@ -80,7 +80,7 @@ func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p
 	if len(p) == 0 {
 		return nil, &PatchError{Effect: Unsent, Err: errors.New("the patch is empty")}
 	}
-	if err := c.checkWritable(id, current); err != nil {
+	if err := c.CheckWritable(id, current); err != nil {
 		return nil, &PatchError{Effect: Unsent, Err: err}
 	}
 	rest, tags := p, patch.Patch(nil)

@@ -30,6 +30,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/unchanged"
@@ -112,6 +113,9 @@ var arguments = []argument{
 	{"application_credential_id", "ID of an application credential.", "`OS_APPLICATION_CREDENTIAL_ID`", false, func(c *imageservice.Config) *string { return &c.ApplicationCredentialID }},
 	{"application_credential_name", "Name of an application credential, with the user that it belongs to.", "`OS_APPLICATION_CREDENTIAL_NAME`", false, func(c *imageservice.Config) *string { return &c.ApplicationCredentialName }},
 	{"application_credential_secret", "Secret of the application credential.", "`OS_APPLICATION_CREDENTIAL_SECRET`", true, func(c *imageservice.Config) *string { return &c.ApplicationCredentialSecret }},
+	{"access_key", "Access key (AK) that requests to Huawei Cloud or Open Telekom Cloud are signed with, instead of a sign-in.", "`HW_ACCESS_KEY`", true, func(c *imageservice.Config) *string { return &c.AccessKey }},
+	{"secret_key", "Secret key (SK) of the access key. It is never sent.", "`HW_SECRET_KEY`", true, func(c *imageservice.Config) *string { return &c.SecretKey }},
+	{"security_token", "Security token of a temporary access key.", "`HW_SECURITY_TOKEN`", true, func(c *imageservice.Config) *string { return &c.SecurityToken }},
 	{"cacert", "Certificate authorities to trust besides the system's: a path, or PEM text.", "`OS_CACERT`", false, func(c *imageservice.Config) *string { return &c.CACert }},
 	{"cert", "Client certificate: a path, or PEM text.", "`OS_CERT`", false, func(c *imageservice.Config) *string { return &c.Cert }},
 	{"key", "Key of the client certificate: a path, or PEM text.", "`OS_KEY`", true, func(c *imageservice.Config) *string { return &c.Key }},
@@ -120,20 +124,32 @@ var arguments = []argument{
 func (p *imageops) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	section := map[string]schema.Attribute{
 		"flavor": schema.StringAttribute{
-			Optional:            true,
-			MarkdownDescription: "Kind of the image service. The only one so far, and the default, is `openstack`.",
-			Validators:          []validator.String{stringvalidator.OneOf("openstack")},
+			Optional: true,
+			MarkdownDescription: "Kind of the image service: `openstack` (default), `huaweicloud` or `opentelekomcloud`. It sets the defaults of `update_path`, `patch_format` and `batch_reads`, " +
+				"and what the cloud lets be changed.",
+			Validators: []validator.String{stringvalidator.OneOf(string(attribute.OpenStack), string(attribute.HuaweiCloud), string(attribute.OpenTelekomCloud))},
+		},
+		"update_path": schema.StringAttribute{
+			Optional: true,
+			MarkdownDescription: "Where images are written: `images` (`PATCH /v2/images`, the default of `openstack` and `opentelekomcloud`) or `cloudimages` " +
+				"(`PATCH /v2/cloudimages`, the default of `huaweicloud`, whose vendor has deprecated the other; it writes only images that are private and active).",
+			Validators: []validator.String{stringvalidator.OneOf("images", "cloudimages")},
 		},
 		"patch_format": schema.StringAttribute{
 			Optional: true,
-			MarkdownDescription: "Dialect of JSON Patch to send: `v2.1` (default, `application/openstack-images-v2.1-json-patch`) or `v2.0` " +
+			MarkdownDescription: "Dialect of JSON Patch to send to `images`: `v2.1` (default, `application/openstack-images-v2.1-json-patch`) or `v2.0` " +
 				"(`application/openstack-images-v2.0-json-patch`, for old services).",
 			Validators: []validator.String{stringvalidator.OneOf("v2.1", "v2.0")},
 		},
 		"batch_reads": schema.BoolAttribute{
 			Optional: true,
-			MarkdownDescription: "Whether reads of several images at the same time share one list request, instead of one request for each image. Default `true`; " +
-				"`false` is for services whose lists show less than the images themselves.",
+			MarkdownDescription: "Whether reads of several images at the same time share one list request, instead of one request for each image. Default `true` on `openstack`, else `false`, " +
+				"which is for services whose lists show less than the images themselves.",
+		},
+		"allow_undocumented": schema.BoolAttribute{
+			Optional: true,
+			MarkdownDescription: "Whether to send also changes of attributes that no page of Huawei Cloud or Open Telekom Cloud lists among what can be changed. Default `false`: they are errors in the plan. " +
+				"Without effect on `openstack`.",
 		},
 		"verify_after": schema.StringAttribute{
 			Optional: true,
@@ -162,7 +178,7 @@ func (p *imageops) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 		Attributes: map[string]schema.Attribute{
 			imageServiceSection: schema.SingleNestedAttribute{
 				Optional: true,
-				MarkdownDescription: "How to reach the image service (OpenStack Glance) and sign in. Each argument falls back to the entry of `clouds.yaml` that `cloud` or `OS_CLOUD` names, " +
+				MarkdownDescription: "How to reach the image service (OpenStack Glance, or the Image Management Service of Huawei Cloud or Open Telekom Cloud) and sign in. Each argument falls back to the entry of `clouds.yaml` that `cloud` or `OS_CLOUD` names, " +
 					"then to the `OS_*` variables; the section can be left out when those say everything.",
 				Attributes: section,
 			},
@@ -199,7 +215,7 @@ func (p *imageops) Configure(ctx context.Context, req provider.ConfigureRequest,
 func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	if unknown := unknownArguments(m); len(unknown) > 0 {
-		return plan.NewClients(nil, nil, unknown, defaultVerifyAfter), nil
+		return plan.NewClients(nil, nil, unknown, plan.Settings{VerifyAfter: defaultVerifyAfter}), nil
 	}
 	c := imageservice.Config{
 		UserAgent:      fmt.Sprintf("terraform-provider-imageops/%s (%s; %s)", p.version, runtime.GOOS, runtime.GOARCH),
@@ -215,7 +231,7 @@ func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
 		s, _ := section[name].(basetypes.StringValue)
 		return s.ValueString()
 	}
-	c.Flavor, c.PatchFormat = text("flavor"), text("patch_format")
+	c.Flavor, c.UpdatePath, c.PatchFormat = text("flavor"), text("update_path"), text("patch_format")
 	for _, a := range arguments {
 		*a.field(&c) = text(a.name)
 	}
@@ -225,23 +241,26 @@ func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
 	if batch, ok := section["batch_reads"].(basetypes.BoolValue); ok && !batch.IsNull() {
 		c.BatchReads = batch.ValueBoolPointer()
 	}
-	verify := defaultVerifyAfter
+	settings := plan.Settings{VerifyAfter: defaultVerifyAfter}
 	if v, ok := section["verify_after"].(basetypes.StringValue); ok {
-		verify = duration(v, defaultVerifyAfter)
+		settings.VerifyAfter = duration(v, defaultVerifyAfter)
+	}
+	if undocumented, ok := section["allow_undocumented"].(basetypes.BoolValue); ok {
+		settings.AllowUndocumented = undocumented.ValueBool()
 	}
 	if m.ImageService.IsNull() && os.Getenv("OS_CLOUD") == "" && os.Getenv("OS_AUTH_URL") == "" {
-		return plan.NewClients(nil, missingSection(), nil, verify), nil
+		return plan.NewClients(nil, missingSection(), nil, settings), nil
 	}
 	client, err := imageservice.New(c)
 	if err != nil {
-		return plan.NewClients(nil, configurationProblem(err), nil, verify), nil
+		return plan.NewClients(nil, configurationProblem(err), nil, settings), nil
 	}
 	if client.Insecure() {
 		diags.AddAttributeWarning(path.Root(imageServiceSection).AtName("insecure"), "Certificates are not checked",
 			"The provider accepts any certificate of the identity and image services, so that anybody on the way can read the password and change what is written. "+
 				"Give the certificate authority with cacert instead.")
 	}
-	return plan.NewClients(client, nil, nil, verify), diags
+	return plan.NewClients(client, nil, nil, settings), diags
 }
 
 func missingSection() diag.Diagnostic {

@@ -1,9 +1,13 @@
 // Package attribute describes the image attributes as data: what each is called
-// in a configuration and on the wire, what it may hold, and which names nobody
-// can write. Schema, validation, conversion and documentation read these tables.
+// in a configuration and on the wire, what it may hold, where it can be set, and
+// which names nobody can write. Schema, validation, conversion and documentation
+// read these tables.
 package attribute
 
 import (
+	"bytes"
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +24,12 @@ const (
 	Boolean
 	// Integer is a whole number.
 	Integer
+	// Flag is true or absent: there is no written form of false.
+	Flag
+	// Set is a set of strings, on the wire one string with commas.
+	Set
+	// JSON is a text that holds JSON.
+	JSON
 )
 
 // Wire is the JSON that the image service keeps a value in.
@@ -32,24 +42,60 @@ const (
 	InText
 )
 
-// Attribute is one settable attribute of an image.
+// Section is where an attribute stands in the provider's schemas.
+type Section int
+
+const (
+	// Top is the schema itself.
+	Top Section = iota
+	// IMS is the object ims: what only Huawei Cloud and Open Telekom Cloud know.
+	IMS
+	// Apart has a schema of its own making.
+	Apart
+	// Never is documented by a vendor and never sent.
+	Never
+)
+
+// Attribute is one attribute of an image.
 type Attribute struct {
-	Name string // in the configuration
-	Key  string // on the wire, a top-level member
-	Kind Kind
-	Wire Wire
+	Name    string // in the configuration
+	Key     string // on the wire, a top-level member
+	Section Section
+	Kind    Kind
+	Wire    Wire
 	// Core attributes are columns of the image service; the others are custom
 	// properties, which can be removed and count towards the property quota.
 	Core bool
 	// Nullable attributes can be set back to JSON null.
 	Nullable bool
-	// OneOf are the values of an enumeration; none for anything else.
+	// OneOf are the values of an enumeration, or of the members of a set; none for
+	// anything else.
 	OneOf []string
-	// Max is the greatest number, or the longest text in characters; 0 for no limit.
-	Max int64
-	// Text for people: what it is, with its unit. A full sentence.
-	Description string
+	// Loose enumerations are spelled differently from page to page: case and
+	// blanks do not count.
+	Loose bool
+	// Min and Max are the least and the greatest number; of a text Max is the
+	// greatest length in characters, 0 for no limit.
+	Min, Max int64
+	// Without are characters that a text cannot have.
+	Without string
+	// Blank are values that mean the same as absence.
+	Blank []string
+	// Excludes are the keys of attributes that cannot be on the same image.
+	Excludes []string
+	// Needs is what another attribute has to be where the image has that one.
+	Needs *Condition
+	// Settable says where the attribute can be set, each with the page that says so.
+	Settable map[Cloud]string
+	// Description is what it is, with its unit: a full sentence. Result is that of
+	// a data source where it differs.
+	Description, Result string
+	// Source is the page that describes it.
+	Source string
 }
+
+// Condition is a value that an attribute is to have.
+type Condition struct{ Key, Value string }
 
 // MaxName is the longest name of a custom property, a tag, and an image, in
 // characters: the width of the image service's database columns.
@@ -67,28 +113,6 @@ const Tags patch.Pointer = "/tags"
 // maxInt is the greatest number of an INTEGER column of the image service.
 const maxInt = 1<<31 - 1
 
-// Table lists the settable attributes of an OpenStack image, in the order of the
-// documentation. Source: the image service's API reference ("Update image") and
-// its image schema; the limits were measured on Glance 25.1.
-var Table = []Attribute{
-	{Name: "name", Key: "name", Core: true, Nullable: true, Max: MaxName,
-		Description: "Name of the image, at most 255 characters."},
-	{Name: "visibility", Key: "visibility", Core: true, OneOf: []string{"private", "shared", "community", "public"},
-		Description: "Who can see the image: `private`, `shared`, `community` or `public`. In the usual policy `public` needs an administrator."},
-	{Name: "protected", Key: "protected", Kind: Boolean, Core: true,
-		Description: "Whether the image is protected from deletion."},
-	{Name: "hidden", Key: "os_hidden", Kind: Boolean, Core: true,
-		Description: "Whether the image is left out of listings (`os_hidden`)."},
-	{Name: "min_disk", Key: "min_disk", Kind: Integer, Core: true, Max: maxInt,
-		Description: "Least size of the disk that the image boots from, in GB, from 0 to 2147483647."},
-	{Name: "min_ram", Key: "min_ram", Kind: Integer, Core: true, Max: maxInt,
-		Description: "Least memory that the image boots with, in MB, from 0 to 2147483647."},
-	{Name: "hw_firmware_type", Key: "hw_firmware_type", OneOf: []string{"bios", "uefi"},
-		Description: "Firmware that instances of the image boot with: `bios` or `uefi`. Absent on the image means `bios`."},
-	{Name: "hw_vif_multiqueue_enabled", Key: "hw_vif_multiqueue_enabled", Kind: Boolean, Wire: InText,
-		Description: "Whether the network interfaces of instances get several queues. On the wire it is `\"true\"` or `\"false\"`."},
-}
-
 var byKey = func() map[string]*Attribute {
 	m := map[string]*Attribute{}
 	for i := range Table {
@@ -97,15 +121,50 @@ var byKey = func() map[string]*Attribute {
 	return m
 }()
 
-// ByKey returns the attribute with a wire name, nil if there is none.
-func ByKey(key string) *Attribute { return byKey[key] }
+// Arguments are the attributes that can be set somewhere, in the order of the table.
+var Arguments = selected(func(a *Attribute) bool { return a.Settable != nil && a.Section != Apart })
+
+// Results are the attributes that the data sources show, in the order of the table.
+var Results = selected(func(a *Attribute) bool { return a.Section == Top || a.Section == IMS })
+
+func selected(chosen func(*Attribute) bool) []*Attribute {
+	var rows []*Attribute
+	for i := range Table {
+		if chosen(&Table[i]) {
+			rows = append(rows, &Table[i])
+		}
+	}
+	return rows
+}
+
+// ByKey returns the argument with a wire name, nil if there is none.
+func ByKey(key string) *Attribute {
+	if a := byKey[key]; a != nil && a.Settable != nil && a.Section != Apart {
+		return a
+	}
+	return nil
+}
+
+// Describes says whether the table has a row for a wire name, settable or not.
+func Describes(key string) bool { return byKey[key] != nil }
 
 // Pointer returns where the attribute stands in the document of an image.
 func (a *Attribute) Pointer() patch.Pointer { return patch.NewPointer(a.Key) }
 
+// Path returns the name of the attribute in a configuration, such as "ims.max_ram".
+func (a *Attribute) Path() string {
+	if a.Section == IMS {
+		return "ims." + a.Name
+	}
+	return a.Name
+}
+
 // FromBool returns the wire form of a boolean.
 func (a *Attribute) FromBool(b bool) patch.Value {
-	if a.Wire == InText {
+	switch {
+	case a.Kind == Flag && !b:
+		return patch.Absent
+	case a.Wire == InText:
 		return patch.StringValue(strconv.FormatBool(b))
 	}
 	return patch.BoolValue(b)
@@ -119,10 +178,31 @@ func (a *Attribute) FromInt(n int64) patch.Value {
 	return patch.IntValue(n)
 }
 
-// AsBool reads a boolean in either wire form; services differ in the spelling.
+// FromText returns the wire form of a text. Of several that mean absence it is the
+// last, which the services have for it.
+func (a *Attribute) FromText(s string) patch.Value {
+	if slices.Contains(a.Blank, s) {
+		return patch.StringValue(a.Blank[len(a.Blank)-1])
+	}
+	return patch.StringValue(s)
+}
+
+// FromSet returns the wire form of a set, which is absent when it has no member.
+func (a *Attribute) FromSet(members []string) patch.Value {
+	if len(members) == 0 {
+		return patch.Absent
+	}
+	return patch.StringValue(strings.Join(slices.Sorted(slices.Values(members)), ","))
+}
+
+// AsBool reads a boolean in either wire form; services differ in the spelling. A
+// flag that is absent is false.
 func (a *Attribute) AsBool(v patch.Value) (value, ok bool) {
 	if b, ok := v.AsBool(); ok {
 		return b, true
+	}
+	if a.Kind == Flag && v == patch.Absent {
+		return false, true
 	}
 	s, _ := v.AsString()
 	switch {
@@ -147,6 +227,34 @@ func (a *Attribute) AsInt(v patch.Value) (int64, bool) {
 	return n, err == nil
 }
 
+// AsSet reads a set. One that is absent has no member.
+func (a *Attribute) AsSet(v patch.Value) ([]string, bool) {
+	if v == patch.Absent {
+		return nil, true
+	}
+	s, ok := v.AsString()
+	if !ok {
+		return nil, false
+	}
+	var members []string
+	for member := range strings.SplitSeq(s, ",") {
+		if member = strings.TrimSpace(member); member != "" && !slices.Contains(members, member) {
+			members = append(members, member)
+		}
+	}
+	slices.Sort(members)
+	return members, true
+}
+
+// blank says whether a value means absence.
+func (a *Attribute) blank(v patch.Value) bool {
+	s, ok := v.AsString()
+	return v == patch.Absent || (ok && slices.Contains(a.Blank, s))
+}
+
+// loosely removes what does not count in a loose enumeration.
+func loosely(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
+
 // Equal says whether two values of a pointer mean the same to the image service.
 func Equal(p patch.Pointer, x, y patch.Value) bool {
 	if x == y {
@@ -156,12 +264,13 @@ func Equal(p patch.Pointer, x, y patch.Value) bool {
 	if !ok {
 		return false
 	}
-	a := byKey[key]
-	if a == nil {
-		return false
-	}
+	a := ByKey(key)
+	return a != nil && a.equal(x, y)
+}
+
+func (a *Attribute) equal(x, y patch.Value) bool {
 	switch a.Kind {
-	case Boolean:
+	case Boolean, Flag:
 		b, okX := a.AsBool(x)
 		c, okY := a.AsBool(y)
 		return okX && okY && b == c
@@ -169,8 +278,44 @@ func Equal(p patch.Pointer, x, y patch.Value) bool {
 		n, okX := a.AsInt(x)
 		m, okY := a.AsInt(y)
 		return okX && okY && n == m
+	case Set:
+		s, okX := a.AsSet(x)
+		t, okY := a.AsSet(y)
+		return okX && okY && slices.Equal(s, t)
+	case JSON:
+		s, okX := compactJSON(x)
+		t, okY := compactJSON(y)
+		return okX && okY && s == t
+	}
+	s, okX := x.AsString()
+	t, okY := y.AsString()
+	switch {
+	case len(a.Blank) > 0 && a.blank(x) && a.blank(y):
+		return true
+	case a.Loose && okX && okY:
+		return loosely(s) == loosely(t)
 	}
 	return false
+}
+
+// compactJSON returns the JSON in a text with its blanks and the order of members
+// made alike.
+func compactJSON(v patch.Value) (string, bool) {
+	s, ok := v.AsString()
+	if !ok {
+		return "", false
+	}
+	decoder := json.NewDecoder(strings.NewReader(s))
+	decoder.UseNumber()
+	var content any
+	if decoder.Decode(&content) != nil || decoder.More() {
+		return "", false
+	}
+	var text bytes.Buffer
+	if json.NewEncoder(&text).Encode(content) != nil {
+		return "", false
+	}
+	return text.String(), true
 }
 
 // Custom says whether a pointer is a custom property or a tag: something that
@@ -184,7 +329,7 @@ func Custom(p patch.Pointer) bool {
 }
 
 func isCore(key string) bool {
-	if a := byKey[key]; a != nil {
+	if a := ByKey(key); a != nil {
 		return a.Core
 	}
 	return unsettable[key] != ""
@@ -197,7 +342,7 @@ func Writable(p patch.Pointer, v patch.Value) bool {
 	if !ok || v == patch.Absent {
 		return true
 	}
-	if a := byKey[key]; a != nil && a.Core {
+	if a := ByKey(key); a != nil && a.Core {
 		return v != patch.Null || a.Nullable
 	}
 	_, text := v.AsString()

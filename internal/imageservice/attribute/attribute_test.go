@@ -1,6 +1,7 @@
 package attribute_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,20 +10,46 @@ import (
 )
 
 func TestTheTableIsComplete(t *testing.T) {
-	seen := map[string]bool{}
-	for _, a := range attribute.Table {
-		if seen[a.Name] || seen["/"+a.Key] {
+	names, keys := map[string]bool{}, map[string]bool{}
+	for i := range attribute.Table {
+		a := &attribute.Table[i]
+		at := fmt.Sprint(a.Section == attribute.IMS, a.Name)
+		if names[at] || keys[a.Key] {
 			t.Errorf("%s stands twice", a.Name)
 		}
-		seen[a.Name], seen["/"+a.Key] = true, true
-		if !strings.HasSuffix(a.Description, ".") || len(a.Description) < 20 {
-			t.Errorf("%s: the description is no sentence: %q", a.Name, a.Description)
+		names[at], keys[a.Key] = true, true
+		for _, description := range []string{a.Description, a.Result} {
+			if description != "" && (!strings.HasSuffix(description, ".") || len(description) < 20) && a.Section != attribute.Apart {
+				t.Errorf("%s: the description is no sentence: %q", a.Name, description)
+			}
 		}
-		if a.Kind == attribute.Integer && a.Max == 0 {
+		if a.Description == "" || a.Source == "" {
+			t.Errorf("%s has no description or no source", a.Name)
+		}
+		if a.Kind == attribute.Integer && a.Settable != nil && a.Max == 0 {
 			t.Errorf("%s has no greatest number", a.Name)
 		}
-		if attribute.ByKey(a.Key) == nil || attribute.ByKey(a.Key).Name != a.Name {
+		if a.Kind == attribute.Set && a.Settable != nil && len(a.OneOf) == 0 {
+			t.Errorf("%s has no values", a.Name)
+		}
+		for _, key := range a.Excludes {
+			if attribute.ByKey(key) == nil {
+				t.Errorf("%s excludes %s, which has no row", a.Name, key)
+			}
+		}
+		if a.Section == attribute.IMS && a.Name != strings.TrimLeft(a.Key, "_") {
+			t.Errorf("%s is %s on the wire", a.Name, a.Key)
+		}
+		if !attribute.Describes(a.Key) {
 			t.Errorf("%s is not found by its key", a.Name)
+		}
+	}
+	for _, a := range attribute.Arguments {
+		if attribute.ByKey(a.Key) != a {
+			t.Errorf("%s is not found by its key", a.Name)
+		}
+		if a.Settable[attribute.OpenStack] == "" {
+			t.Errorf("%s cannot be set on OpenStack", a.Name)
 		}
 	}
 }
@@ -117,20 +144,5 @@ func TestThePropertyQuotaCountsCustomPropertiesOnly(t *testing.T) {
 	}
 	if n := attribute.Properties(d); n != 3 {
 		t.Errorf("%d properties, want 3", n)
-	}
-}
-
-func TestImportable(t *testing.T) {
-	for _, c := range []struct {
-		key   string
-		value patch.Value
-		want  bool
-	}{
-		{"custom", `"c"`, true}, {"custom", "null", false}, {"custom", "1", false}, {"owner", `"o"`, false}, {"os_glance_x", `"x"`, false},
-		{" blank", `"c"`, false}, {"helper", `"x"`, false},
-	} {
-		if got := attribute.Importable(c.key, c.value); got != c.want {
-			t.Errorf("%+v: %v", c, got)
-		}
 	}
 }

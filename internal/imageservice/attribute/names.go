@@ -49,7 +49,7 @@ func isSwallowed(name string) bool {
 
 // CheckProperty says why a key cannot be a property; nil if it can.
 func CheckProperty(key string) error {
-	if a := byKey[key]; a != nil && a.Core {
+	if a := ByKey(key); a != nil && a.Core {
 		return fmt.Errorf("the property %q has an argument of its own: write %s = ... beside properties", key, a.Name)
 	}
 	if key == "tags" {
@@ -104,13 +104,6 @@ func quoteStart(s string) string {
 		return fmt.Sprintf("%q", string(runes[:shown]))
 	}
 	return fmt.Sprintf("%q", s)
-}
-
-// Importable says whether a key that stands on an image can be owned as a
-// property: the server keeps a string there, and would take it back.
-func Importable(key string, v patch.Value) bool {
-	s, text := v.AsString()
-	return text && CheckProperty(key) == nil && CheckText(s) == nil
 }
 
 // Changeable returns the part of a document that somebody may want to change. The

@@ -45,7 +45,7 @@ func TestAccImportThenDestroySendsNothing(t *testing.T) {
 		want := map[string]any{
 			"image_id": id, "name": "golden", "visibility": "private", "protected": false, "hidden": false, "min_disk": 0, "min_ram": 512,
 			"tags": []string{"a", "b"}, "tags_exclusive": false, "hw_firmware_type": "uefi", "hw_vif_multiqueue_enabled": true,
-			"properties": map[string]any{"os_distro": "ubuntu"}, "sensitive_properties": nil,
+			"properties": map[string]any{"os_distro": "ubuntu"}, "sensitive_properties": nil, "ims": nil,
 			"on_destroy": "restore", "on_conflict": "fail", "timeouts": nil,
 			"planned_patch": "[]", "planned_changes": []any{}, "restore_patch": "[]", "sensitive_restore_patch": "[]",
 		}

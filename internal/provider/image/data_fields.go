@@ -24,94 +24,112 @@ const (
 	attrImages       = "images"
 )
 
-// resultFields are the members of an image that have an attribute of their own
-// in the data sources, beside the tags. Source: the image service's API reference
-// ("Show image") and answers of Glance 25.1. Only the key counts: a custom
-// property may have the name of an attribute, such as "hidden".
-var resultFields = []attribute.Attribute{
-	{Name: attrID, Key: "id", Description: "ID (UUID) of the image."},
-	{Name: attrName, Key: "name", Description: "Name of the image, null if it has none. Names need not be unique."},
-	{Name: attrStatus, Key: "status", Description: "Status of the image, such as `queued`, `active` or `deactivated`."},
-	{Name: attrVisibility, Key: "visibility", Description: "Who can see the image: `private`, `shared`, `community` or `public`."},
-	{Name: attrOwner, Key: "owner", Description: "ID of the project that owns the image."},
-	{Name: "protected", Key: "protected", Kind: attribute.Boolean, Description: "Whether the image is protected from deletion."},
-	{Name: attrHidden, Key: "os_hidden", Kind: attribute.Boolean, Description: "Whether the image is left out of listings (`os_hidden`)."},
-	{Name: "min_disk", Key: "min_disk", Kind: attribute.Integer, Description: "Least size of the disk that the image boots from, in GB."},
-	{Name: "min_ram", Key: "min_ram", Kind: attribute.Integer, Description: "Least memory that the image boots with, in MB."},
-	{Name: "size", Key: "size", Kind: attribute.Integer, Description: "Size of the image's data, in bytes; null before it has any."},
-	{Name: "virtual_size", Key: "virtual_size", Kind: attribute.Integer, Description: "Size of the disk in the image, in bytes; null where the image service does not know it."},
-	{Name: "disk_format", Key: "disk_format", Description: "Format of the disk in the image, such as `qcow2` or `raw`."},
-	{Name: "container_format", Key: "container_format", Description: "Format of what surrounds the disk, such as `bare`."},
-	{Name: "checksum", Key: "checksum", Description: "MD5 checksum of the image's data, in hexadecimal; null before it has any. Not for security: use `os_hash_value`."},
-	{Name: "os_hash_algo", Key: "os_hash_algo", Description: "Algorithm of `os_hash_value`, such as `sha512`."},
-	{Name: "os_hash_value", Key: "os_hash_value", Description: "Hash of the image's data, in hexadecimal; null before it has any."},
-	{Name: "created_at", Key: "created_at", Description: "When the image was created, in UTC (RFC 3339), to the second."},
-	{Name: "updated_at", Key: "updated_at", Description: "When the image was last changed, in UTC (RFC 3339), to the second."},
-	{Name: "file", Key: "file", Description: "Path of the image's data in the image service."},
-	{Name: "self", Key: "self", Description: "Path of the image in the image service."},
-	{Name: "schema", Key: "schema", Description: "Path of the image's JSON schema in the image service."},
-	{Name: "direct_url", Key: "direct_url", Description: "Where the image's data is stored; null unless the operator shows it."},
-	{Name: "stores", Key: "stores", Description: "Stores that hold the image's data, separated by commas; null where the image service has only one."},
-}
-
 const (
-	tagsResult       = "Tags of the image."
-	propertiesResult = "All other keys of the image by their exact names on the wire, such as `os_distro` or `hw_firmware_type`. " +
+	tagsResult       = "Tags of the image. On Huawei Cloud and Open Telekom Cloud each is `key=value`, or `key` if it has no value."
+	propertiesResult = "Every key of the image that is no member of Glance's own, by its exact name on the wire, such as `os_distro` or `__os_type`. " +
 		"A value that is no string is its JSON text, and JSON null is null."
+	imsResult = "What the image services of Huawei Cloud and Open Telekom Cloud say about the image, under the names on the wire without the leading underscores; null if the image has none of it."
 )
 
-// fieldKeys are the members that do not stand among the properties.
-var fieldKeys = func() map[string]bool {
-	keys := map[string]bool{"tags": true}
-	for i := range resultFields {
-		keys[resultFields[i].Key] = true
+// memberNames are Glance's own members of an image, which do not stand among the
+// properties, with the attribute that shows each. Only the key counts: a custom
+// property may have the name of an attribute, such as "hidden".
+var memberNames = func() map[string]string {
+	names := map[string]string{attrTags: attrTags}
+	for _, a := range attribute.Results {
+		if a.Section == attribute.Top && (a.Core || a.Settable == nil) {
+			names[a.Key] = a.Name
+		}
 	}
-	return keys
+	return names
+}()
+
+// imsResultType is the type of the object ims in the data sources.
+var imsResultType = func() tftypes.Object {
+	t := tftypes.Object{AttributeTypes: map[string]tftypes.Type{}}
+	for _, a := range attribute.Results {
+		if a.Section == attribute.IMS {
+			t.AttributeTypes[a.Name] = typeOf(a)
+		}
+	}
+	return t
 }()
 
 // resultAttributes is the schema of an image in the data sources.
 func resultAttributes() map[string]schema.Attribute {
+	ims := map[string]schema.Attribute{}
 	attributes := map[string]schema.Attribute{
 		attrTags:       schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: tagsResult},
 		attrProperties: schema.MapAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: propertiesResult},
+		attrIMS:        schema.SingleNestedAttribute{Computed: true, Attributes: ims, MarkdownDescription: imsResult},
 	}
-	for i := range resultFields {
-		f := &resultFields[i]
-		switch f.Kind {
-		case attribute.Boolean:
-			attributes[f.Name] = schema.BoolAttribute{Computed: true, MarkdownDescription: f.Description}
-		case attribute.Integer:
-			attributes[f.Name] = schema.Int64Attribute{Computed: true, MarkdownDescription: f.Description}
-		default:
-			attributes[f.Name] = schema.StringAttribute{Computed: true, MarkdownDescription: f.Description}
+	for _, a := range attribute.Results {
+		into := attributes
+		if a.Section == attribute.IMS {
+			into = ims
 		}
+		into[a.Name] = resultAttribute(a)
 	}
 	return attributes
 }
 
+func resultAttribute(a *attribute.Attribute) schema.Attribute {
+	description := a.Result
+	if description == "" {
+		description = a.Description
+	}
+	switch a.Kind {
+	case attribute.Boolean, attribute.Flag:
+		return schema.BoolAttribute{Computed: true, MarkdownDescription: description}
+	case attribute.Integer:
+		return schema.Int64Attribute{Computed: true, MarkdownDescription: description}
+	case attribute.Set:
+		return schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: description}
+	default:
+		return schema.StringAttribute{Computed: true, MarkdownDescription: description}
+	}
+}
+
 // resultOf converts an image.
 func resultOf(d patch.Document) values {
-	v := make(values, len(resultFields)+2)
-	for i := range resultFields {
-		f := &resultFields[i]
-		value := d[f.Pointer()]
-		if f.Kind == attribute.Text {
-			v[f.Name] = looseText(value)
+	v := make(values, len(memberNames)+4)
+	ims, says := make(map[string]tftypes.Value, len(imsResultType.AttributeTypes)), false
+	for _, a := range attribute.Results {
+		value := d[a.Pointer()]
+		if a.Section == attribute.IMS {
+			ims[a.Name] = resultValue(a, value)
+			says = says || value != patch.Absent
 			continue
 		}
-		v[f.Name] = fromWire(f, value)
+		v[a.Name] = resultValue(a, value)
+	}
+	v[attrIMS] = tftypes.NewValue(imsResultType, nil)
+	if says {
+		v[attrIMS] = tftypes.NewValue(imsResultType, ims)
 	}
 	v[attrTags] = stringSet(d.Members(attribute.Tags))
 	properties := map[string]tftypes.Value{}
 	for p, value := range d {
 		key, ok := p.Key()
-		if !ok || fieldKeys[key] {
+		if _, member := memberNames[key]; !ok || member {
 			continue
 		}
 		properties[key] = propertyText(value)
 	}
 	v[attrProperties] = tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, properties)
 	return v
+}
+
+// resultValue converts a member of an image; null for what it does not have, and
+// for what is not of the attribute's kind.
+func resultValue(a *attribute.Attribute, value patch.Value) tftypes.Value {
+	if value == patch.Absent {
+		return tftypes.NewValue(typeOf(a), nil)
+	}
+	if a.Kind == attribute.Text || a.Kind == attribute.JSON {
+		return looseText(value)
+	}
+	return fromWire(a, value)
 }
 
 // looseText reads a text that a service may have sent as a number or a boolean;

@@ -54,7 +54,7 @@ func dataService(clients *plan.Clients, summary string) (*imageservice.Client, d
 var searchedFor = map[string]string{
 	attrName:       " As a result, the name of the image, null if it has none.",
 	attrTags:       " As a result, all tags of the image.",
-	attrProperties: " As a result, all keys of the image that have no attribute of their own, by their exact names on the wire; a value that is no string is its JSON text, and JSON null is null.",
+	attrProperties: " As a result, every key of the image that is no member of Glance's own, by its exact name on the wire; a value that is no string is its JSON text, and JSON null is null.",
 	attrVisibility: " As a result, the visibility of the image.",
 	attrStatus:     " As a result, the status of the image.",
 	attrOwner:      " As a result, the owner of the image.",
@@ -144,7 +144,7 @@ func (v propertyFilterValidator) MarkdownDescription(ctx context.Context) string
 func (propertyFilterValidator) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
 	for key, element := range req.ConfigValue.Elements() {
 		at := req.Path.AtMapKey(key)
-		if fieldKeys[key] {
+		if memberNames[key] != "" {
 			resp.Diagnostics.AddAttributeError(at, "Invalid property name", notProperty(key))
 			continue
 		}
@@ -156,12 +156,7 @@ func (propertyFilterValidator) ValidateMap(_ context.Context, req validator.MapR
 
 // notProperty says where a member is that is no property.
 func notProperty(key string) string {
-	name := key
-	for i := range resultFields {
-		if resultFields[i].Key == key {
-			name = resultFields[i].Name
-		}
-	}
+	name := memberNames[key]
 	for _, filter := range append(filterNames[:len(filterNames):len(filterNames)], attrID) {
 		if filter == name {
 			return fmt.Sprintf("%q is no property but has an argument of its own: write %s = ... beside properties.", key, name)

@@ -53,8 +53,11 @@ const ofAnotherProject = "These credentials can see the image, but it belongs to
 // adviceFor says what to do about an answer of the image service.
 func adviceFor(err error) string {
 	var signIn *imageservice.SignInError
-	if errors.As(err, &signIn) {
-		return "" // It says so itself.
+	var advised *imageservice.AdvisedError
+	var notReady *imageservice.NotReadyError
+	var notPrivate *imageservice.NotPrivateError
+	if errors.As(err, &signIn) || errors.As(err, &advised) || errors.As(err, &notReady) || errors.As(err, &notPrivate) {
+		return "" // They say so themselves.
 	}
 	if errors.Is(err, context.Canceled) {
 		return "The run was cancelled. Run it again: what is written already is not written twice."

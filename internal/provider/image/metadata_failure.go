@@ -109,14 +109,14 @@ func (w *write) partial(planned values, result *change.Result, took patch.Want) 
 		_, done := took[p]
 		return done && s.owns(p) && !s.ownedBefore(p)
 	}
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
+	wanted := planned.arguments()
+	for _, a := range attribute.Arguments {
 		p := a.Pointer()
 		if _, typed := s.after.typed[p]; typed && joins(p) {
-			state[a.Name] = planned[a.Name]
+			state.put(a, wanted.of(a))
 		}
 		if _, typed := s.before.typed[p]; typed && released(p) {
-			state[a.Name] = tftypes.NewValue(state[a.Name].Type(), nil)
+			state.put(a, tftypes.NewValue(typeOf(a), nil))
 		}
 	}
 	for _, name := range []string{attrProperties, attrSensitive} {

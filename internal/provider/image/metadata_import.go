@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -48,7 +49,7 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 	}
 	d := image.Document()
 	o.memory.First(o.key, d)
-	state, err := adopt(resp.State.Raw, id, d, keys)
+	state, err := adoption{o.service.Cloud(), r.clients.AllowUndocumented}.adopt(resp.State.Raw, id, d, keys)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to import image metadata", sentence(err))
 		return
@@ -95,8 +96,14 @@ func importID(ctx context.Context, req resource.ImportStateRequest) (id string, 
 	return id, keys, nil
 }
 
+// adoption is how an image is adopted from a cloud.
+type adoption struct {
+	cloud        attribute.Cloud
+	undocumented bool // also what no page of the vendor lists can be set
+}
+
 // adopt makes the state of an image as it is found. With keys, only these.
-func adopt(like tftypes.Value, id string, d patch.Document, keys []string) (values, error) {
+func (r adoption) adopt(like tftypes.Value, id string, d patch.Document, keys []string) (values, error) {
 	state := values{}
 	for name, t := range like.Type().(tftypes.Object).AttributeTypes { //nolint:forcetypeassert // The state of a resource is an object.
 		state[name] = tftypes.NewValue(t, nil)
@@ -112,7 +119,7 @@ func adopt(like tftypes.Value, id string, d patch.Document, keys []string) (valu
 	everything := keys == nil
 	if everything {
 		for _, p := range slices.Sorted(maps.Keys(d)) {
-			if key, ok := p.Key(); ok && importable(key, d[p]) {
+			if key, ok := p.Key(); ok && r.check(key, d[p]) == nil {
 				keys = append(keys, key)
 			}
 		}
@@ -128,15 +135,13 @@ func adopt(like tftypes.Value, id string, d patch.Document, keys []string) (valu
 		}
 		value := d[patch.NewPointer(key)]
 		if !everything {
-			if err := checkImportKey(id, key, value); err != nil {
+			if err := r.checkKey(id, key, value); err != nil {
 				return nil, err
 			}
 		}
-		if a := attribute.ByKey(key); a != nil {
-			if typed, ok := lossless(a, value); ok {
-				state[a.Name] = typed
-				continue
-			}
+		if a, typed, ok := r.typed(key, value); ok {
+			state.put(a, typed)
+			continue
 		}
 		properties[key] = textOrNull(value)
 	}
@@ -146,45 +151,79 @@ func adopt(like tftypes.Value, id string, d patch.Document, keys []string) (valu
 	return state, nil
 }
 
-func checkImportKey(id, key string, value patch.Value) error {
+// typed returns the attribute that a key is adopted as. On OpenStack the vendors'
+// attributes are properties like any other.
+func (r adoption) typed(key string, value patch.Value) (*attribute.Attribute, tftypes.Value, bool) {
+	a := attribute.ByKey(key)
+	if a == nil || (a.Section == attribute.IMS && !r.cloud.IMS()) || (a.CheckOn(r.cloud) != nil && !r.undocumented) {
+		return nil, tftypes.Value{}, false
+	}
+	typed, ok := lossless(a, value)
+	return a, typed, ok
+}
+
+// checkKey says why a key of an import ID cannot be owned.
+func (r adoption) checkKey(id, key string, value patch.Value) error {
 	if value == patch.Absent {
-		for _, a := range attribute.Table {
+		for _, a := range attribute.Arguments {
 			if a.Name == key && a.Key != key {
 				return fmt.Errorf("image %s has no %q. Import IDs name keys as they are on the wire: write %s", id, key, a.Key)
 			}
 		}
 		return fmt.Errorf("image %s has no %q. Import IDs name keys as they are on the wire; `openstack image show -f json %s` lists them", id, key, id)
 	}
-	if importable(key, value) {
-		return nil
-	}
-	if a := attribute.ByKey(key); a != nil && a.Core {
-		return fmt.Errorf("image %s: %q is %s, which cannot be written back, so it cannot be owned; take it out of the import ID", id, key, plan.Show(value))
-	}
-	if err := attribute.CheckProperty(key); err != nil {
+	if err := r.check(key, value); err != nil {
 		return fmt.Errorf("image %s: %w. So it cannot be owned; take it out of the import ID", id, err)
 	}
-	return fmt.Errorf("image %s: %q is %s; only texts can be written back, so it cannot be owned; take it out of the import ID", id, key, plan.Show(value))
+	return nil
 }
 
-// importable says whether a key that stands on an image can be owned.
-func importable(key string, value patch.Value) bool {
-	if a := attribute.ByKey(key); a != nil {
-		if _, ok := lossless(a, value); ok {
-			return true
+// check says why a key that stands on an image cannot be owned.
+func (r adoption) check(key string, value patch.Value) error {
+	a, _, ok := r.typed(key, value)
+	switch {
+	case ok:
+		return nil
+	case a != nil && a.Core:
+		return fmt.Errorf("%q is %s, which cannot be written back", key, plan.Show(value))
+	}
+	if err := attribute.CheckProperty(key); err != nil {
+		return err
+	}
+	if r.cloud.IMS() && attribute.Describes(key) {
+		if row := attribute.ByKey(key); row != nil && row.CheckOn(r.cloud) != nil {
+			return row.CheckOn(r.cloud)
+		}
+		if a != nil {
+			return fmt.Errorf("%q is %s, which the argument %s cannot say", key, plan.Show(value), a.Path())
 		}
 	}
-	return attribute.Importable(key, value)
+	if err := attribute.CheckPropertyOn(r.cloud, key); err != nil && (!r.undocumented || attribute.ByKey(key) != nil) {
+		return err
+	}
+	if _, text := value.AsString(); !text {
+		return fmt.Errorf("%q is %s; only texts can be written back", key, plan.Show(value))
+	}
+	return attribute.CheckText(textOf(value))
 }
 
 // lossless converts a value into the typed attribute if writing that back gives
 // the very same value.
 func lossless(a *attribute.Attribute, value patch.Value) (tftypes.Value, bool) {
 	typed := fromWire(a, value)
-	if typed.IsNull() || toWire(a, typed) != value || (len(a.OneOf) > 0 && !slices.Contains(a.OneOf, textOf(value))) {
+	if typed.IsNull() || toWire(a, typed) != value {
 		return typed, false
 	}
-	return typed, a.Kind != attribute.Text || attribute.CheckText(textOf(value)) == nil
+	switch a.Kind {
+	case attribute.JSON:
+		return typed, json.Valid([]byte(textOf(value)))
+	case attribute.Text:
+		return typed, a.CheckText(textOf(value)) == nil
+	case attribute.Integer:
+		n, _ := a.AsInt(value)
+		return typed, n >= a.Min && n <= a.Max
+	}
+	return typed, true
 }
 
 func textOf(value patch.Value) string {

@@ -21,6 +21,7 @@ const (
 	attrTagsExclusive    = "tags_exclusive"
 	attrProperties       = "properties"
 	attrSensitive        = "sensitive_properties"
+	attrIMS              = "ims"
 	attrOnDestroy        = "on_destroy"
 	attrOnConflict       = "on_conflict"
 	attrTimeouts         = "timeouts"
@@ -61,6 +62,77 @@ func (v values) text(name string) string {
 	return s
 }
 
+// imsType is the type of the object ims.
+var imsType = func() tftypes.Object {
+	t := tftypes.Object{AttributeTypes: map[string]tftypes.Type{}}
+	for _, a := range attribute.Arguments {
+		if a.Section == attribute.IMS {
+			t.AttributeTypes[a.Name] = typeOf(a)
+		}
+	}
+	return t
+}()
+
+// typeOf returns the type of an attribute of the table.
+func typeOf(a *attribute.Attribute) tftypes.Type {
+	switch a.Kind {
+	case attribute.Boolean, attribute.Flag:
+		return tftypes.Bool
+	case attribute.Integer:
+		return tftypes.Number
+	case attribute.Set:
+		return tftypes.Set{ElementType: tftypes.String}
+	default:
+		return tftypes.String
+	}
+}
+
+// arguments are the values of the attributes of the table.
+type arguments struct {
+	top     values
+	ims     map[string]tftypes.Value
+	unknown bool // the whole object ims is not known yet
+}
+
+func (v values) arguments() arguments {
+	nested := v[attrIMS]
+	args := arguments{top: v, unknown: !nested.IsKnown()}
+	if nested.IsKnown() && !nested.IsNull() {
+		_ = nested.As(&args.ims)
+	}
+	return args
+}
+
+// of returns the value of an attribute, null when it is not named.
+func (args arguments) of(a *attribute.Attribute) tftypes.Value {
+	switch {
+	case a.Section == attribute.Top:
+		return args.top[a.Name]
+	case args.unknown:
+		return tftypes.NewValue(typeOf(a), tftypes.UnknownValue)
+	case args.ims == nil:
+		return tftypes.NewValue(typeOf(a), nil)
+	}
+	return args.ims[a.Name]
+}
+
+// put sets an attribute of the table.
+func (v values) put(a *attribute.Attribute, value tftypes.Value) {
+	if a.Section == attribute.Top {
+		v[a.Name] = value
+		return
+	}
+	members := maps.Clone(v.arguments().ims)
+	if members == nil {
+		members = make(map[string]tftypes.Value, len(imsType.AttributeTypes))
+		for name, t := range imsType.AttributeTypes {
+			members[name] = tftypes.NewValue(t, nil)
+		}
+	}
+	members[a.Name] = value
+	v[attrIMS] = tftypes.NewValue(imsType, members)
+}
+
 func (v values) setText(name, s string) { v[name] = tftypes.NewValue(tftypes.String, s) }
 
 // object makes the Terraform value of the type that raw has.
@@ -74,29 +146,29 @@ type owned struct {
 	idKnown   bool
 	want      patch.Want
 	sensitive map[patch.Pointer]bool
-	typed     map[patch.Pointer]string // pointers of attributes of the table
+	typed     map[patch.Pointer]*attribute.Attribute
 	exclusive bool
 	unknown   bool // some value is not known yet
 }
 
 // owns reads what a configuration, plan or state owns.
 func (v values) owns() owned {
-	o := owned{want: patch.Want{}, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]string{}}
+	o := owned{want: patch.Want{}, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]*attribute.Attribute{}}
 	if id := v[attrImageID]; id.IsKnown() {
 		o.idKnown, o.imageID = true, v.text(attrImageID)
 	}
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
-		value := v[a.Name]
+	args := v.arguments()
+	for _, a := range attribute.Arguments {
+		value := args.of(a)
 		if value.IsNull() {
 			continue
 		}
-		if !value.IsKnown() {
+		if !value.IsFullyKnown() {
 			o.unknown = true
 			continue
 		}
 		o.want[a.Pointer()] = toWire(a, value)
-		o.typed[a.Pointer()] = a.Name
+		o.typed[a.Pointer()] = a
 	}
 	for _, tag := range o.elements(v[attrTags]) {
 		o.want[attribute.Tags.Member(tag)] = patch.StringValue(tag)
@@ -200,8 +272,8 @@ func (o *owned) wanted(d patch.Document) patch.Want {
 
 // path returns where a pointer stands in the configuration.
 func (o *owned) path(p patch.Pointer) path.Path {
-	if name, ok := o.typed[p]; ok {
-		return path.Root(name)
+	if a, ok := o.typed[p]; ok {
+		return pathOf(a)
 	}
 	if _, ok := p.MemberOf(attribute.Tags); ok {
 		return path.Root(attrTags)
@@ -213,17 +285,24 @@ func (o *owned) path(p patch.Pointer) path.Path {
 	return path.Root(attrProperties).AtMapKey(key)
 }
 
+// pathOf returns where an attribute of the table stands.
+func pathOf(a *attribute.Attribute) path.Path {
+	if a.Section == attribute.IMS {
+		return path.Root(attrIMS).AtName(a.Name)
+	}
+	return path.Root(a.Name)
+}
+
 // refresh puts what a document holds for the owned pointers into the values.
 // The record names tags that are owned although a document lacked them once.
 func (v values) refresh(o owned, record patch.Patch, d patch.Document) {
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
+	for _, a := range attribute.Arguments {
 		p := a.Pointer()
 		_, named := o.typed[p]
 		_, recorded := record.Find(p)
 		_, property := o.want[p]
 		if named || (recorded && !property) {
-			v[a.Name] = fromWire(a, d[p])
+			v.put(a, fromWire(a, d[p]))
 		}
 	}
 	if set := v[attrTags]; !set.IsNull() {
@@ -259,10 +338,12 @@ func (o *owned) tagsIn(record patch.Patch, d patch.Document) []string {
 // toWire converts a known, non-null value of an attribute of the table.
 func toWire(a *attribute.Attribute, value tftypes.Value) patch.Value {
 	switch a.Kind {
-	case attribute.Boolean:
+	case attribute.Boolean, attribute.Flag:
 		var b bool
 		_ = value.As(&b)
 		return a.FromBool(b)
+	case attribute.Set:
+		return a.FromSet(stringsOf(value))
 	case attribute.Integer:
 		n := new(big.Float)
 		_ = value.As(n)
@@ -271,15 +352,21 @@ func toWire(a *attribute.Attribute, value tftypes.Value) patch.Value {
 	default:
 		var s string
 		_ = value.As(&s)
-		return patch.StringValue(s)
+		return a.FromText(s)
 	}
+}
+
+// stringsOf returns the known strings of a set.
+func stringsOf(set tftypes.Value) []string {
+	var o owned
+	return o.elements(set)
 }
 
 // fromWire converts what an image holds, null when it holds nothing that the
 // attribute can say.
 func fromWire(a *attribute.Attribute, value patch.Value) tftypes.Value {
 	switch a.Kind {
-	case attribute.Boolean:
+	case attribute.Boolean, attribute.Flag:
 		if b, ok := a.AsBool(value); ok {
 			return tftypes.NewValue(tftypes.Bool, b)
 		}
@@ -289,6 +376,11 @@ func fromWire(a *attribute.Attribute, value patch.Value) tftypes.Value {
 			return tftypes.NewValue(tftypes.Number, n)
 		}
 		return tftypes.NewValue(tftypes.Number, nil)
+	case attribute.Set:
+		if members, ok := a.AsSet(value); ok {
+			return stringSet(members)
+		}
+		return tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, nil)
 	default:
 		return textOrNull(value)
 	}

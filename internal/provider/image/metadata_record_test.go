@@ -4,11 +4,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
 
 func owning(want patch.Want) owned {
-	return owned{want: want, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]string{}}
+	return owned{want: want, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]*attribute.Attribute{}}
 }
 
 func TestReleases(t *testing.T) {

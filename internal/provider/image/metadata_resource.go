@@ -148,6 +148,12 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if diags.HasError() || !step.after.idKnown {
 		return
 	}
+	if !unchanged {
+		resp.Diagnostics.Append(r.refusals(&step.after)...)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+	}
 	have, diags := r.seen(ctx, step, private)
 	resp.Diagnostics.Append(diags...)
 	if have == nil {
@@ -155,6 +161,13 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	if step.after.unknown {
 		return
+	}
+	if !unchanged {
+		resp.Diagnostics.Append(contradictions(&step.after, step.difference(have).Patch.Apply(have))...)
+		resp.Diagnostics.Append(r.tooManyTags(step, have)...)
+		if resp.Diagnostics.HasError() {
+			return
+		}
 	}
 	resp.Diagnostics.Append(quotaWarnings(step, have)...)
 	planned, diags = step.plan(planned, have)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework-jsontypes/jsontypes"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -87,9 +89,18 @@ func (r *metadataResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 			MarkdownDescription: "The same for `sensitive_properties`.",
 		},
 	}
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
+	nested := map[string]schema.Attribute{}
+	for _, a := range attribute.Arguments {
+		if a.Section == attribute.IMS {
+			nested[a.Name] = schemaOf(a)
+			continue
+		}
 		attributes[a.Name] = schemaOf(a)
+	}
+	attributes[attrIMS] = schema.SingleNestedAttribute{
+		Optional: true, Attributes: nested,
+		MarkdownDescription: "Attributes of Huawei Cloud and Open Telekom Cloud IMS, under their names on the wire without the leading underscores; on OpenStack they are custom properties. " +
+			"Which of them can be set depends on the cloud: see the guide of the cloud. Each is owned by itself." + inPlace,
 	}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Owns a part of the metadata of an image that something else made. Only the attributes that the configuration names are read and changed; " +
@@ -111,20 +122,18 @@ func described(a schema.Attribute, description string) schema.Attribute {
 func schemaOf(a *attribute.Attribute) schema.Attribute {
 	description := a.Description + inPlace
 	switch a.Kind {
-	case attribute.Boolean:
+	case attribute.Boolean, attribute.Flag:
 		return schema.BoolAttribute{Optional: true, MarkdownDescription: description}
 	case attribute.Integer:
 		return schema.Int64Attribute{Optional: true, MarkdownDescription: description,
-			Validators: []validator.Int64{int64validator.Between(0, a.Max)}}
+			Validators: []validator.Int64{int64validator.Between(a.Min, a.Max)}}
+	case attribute.Set:
+		return schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: description,
+			Validators: []validator.Set{setvalidator.ValueStringsAre(stringvalidator.OneOf(a.OneOf...))}}
+	case attribute.JSON:
+		return schema.StringAttribute{Optional: true, CustomType: jsontypes.NormalizedType{}, MarkdownDescription: description}
 	default:
-		s := schema.StringAttribute{Optional: true, MarkdownDescription: description}
-		if len(a.OneOf) > 0 {
-			s.Validators = append(s.Validators, stringvalidator.OneOf(a.OneOf...))
-		}
-		if a.Max > 0 {
-			s.Validators = append(s.Validators, textValidator{most: int(a.Max)})
-		}
-		return s
+		return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: []validator.String{textValidator{a}}}
 	}
 }
 

@@ -36,16 +36,49 @@ func (s *store) note(d patch.Document) {
 	}
 }
 
+// Read reads the image. Before the first write it waits for one that is still being
+// made, where the service does not let such images be written.
 func (s *store) Read(ctx context.Context) (patch.Document, error) {
-	image, err := s.service.ImageWith(patient(ctx), s.company(), s.id, s.secrets...)
-	if err != nil {
-		return nil, err
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
+		image, err := s.service.ImageWith(patient(ctx), s.company(), s.id, s.secrets...)
+		if err != nil {
+			return nil, err
+		}
+		d := image.Document()
+		s.memory.First(s.key, d)
+		s.note(d)
+		var early *imageservice.NotReadyError
+		if s.written || !errors.As(s.service.CheckWritable(s.id, d), &early) || !early.Waitable() {
+			return d, nil
+		}
+		tflog.Info(ctx, "waiting for the image to become active", map[string]any{"image_id": s.id, "status": early.Status})
+		if err := s.pause(ctx, pause); err != nil {
+			return nil, fmt.Errorf("%w: %w", early, err)
+		}
 	}
-	d := image.Document()
-	s.memory.First(s.key, d)
-	s.note(d)
-	return d, nil
 }
+
+// pause waits, unless the context of the run ends before.
+func (s *store) pause(ctx context.Context, d time.Duration) error {
+	s.done() // Nobody is to wait for this one's next read.
+	defer func() { s.done = s.service.Work() }()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-change.Caller(ctx).Done():
+		return context.Cause(change.Caller(ctx))
+	}
+}
+
+// How long to wait before an image that is still being made is looked at again.
+const (
+	leastPause = time.Second
+	mostPause  = 10 * time.Second
+)
 
 // company says how long a read waits for others. Who has asked for a wait after
 // each write does not mind a fraction of it before the write; a look at what was

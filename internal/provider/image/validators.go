@@ -3,7 +3,7 @@ package image
 import (
 	"context"
 	"fmt"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -38,11 +38,17 @@ func (uuidValidator) ValidateString(_ context.Context, req validator.StringReque
 	}
 }
 
-// textValidator accepts what the image service can store in a core attribute.
-type textValidator struct{ most int }
+// textValidator accepts what a text of the table can be.
+type textValidator struct{ row *attribute.Attribute }
 
 func (v textValidator) Description(context.Context) string {
-	return fmt.Sprintf("must have at most %d characters, none of four bytes", v.most)
+	if len(v.row.OneOf) > 0 {
+		return "must be one of: " + strings.Join(v.row.OneOf, ", ")
+	}
+	if v.row.Max > 0 {
+		return fmt.Sprintf("must have at most %d characters, none of four bytes", v.row.Max)
+	}
+	return "must have no character of four bytes"
 }
 func (v textValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
@@ -50,13 +56,8 @@ func (v textValidator) ValidateString(_ context.Context, req validator.StringReq
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	s := req.ConfigValue.ValueString()
-	if n := utf8.RuneCountInString(s); n > v.most {
-		resp.Diagnostics.AddAttributeError(req.Path, "Value too long", fmt.Sprintf("The value has %d characters; the image service keeps at most %d.", n, v.most))
-		return
-	}
-	if err := attribute.CheckText(s); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", sentence(err))
+	if err := v.row.CheckText(req.ConfigValue.ValueString()); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", fmt.Sprintf("%s: %s", v.row.Path(), sentence(err)))
 	}
 }
 
@@ -132,7 +133,7 @@ func (r *metadataResource) ValidateConfig(_ context.Context, req resource.Valida
 	if o.nothing() {
 		resp.Diagnostics.AddError("Nothing to manage",
 			"This resource names no attribute of the image, so it would own nothing. Name at least one: name, tags, visibility, protected, hidden, min_disk, min_ram, "+
-				"hw_firmware_type, hw_vif_multiqueue_enabled, properties or sensitive_properties.")
+				"hw_firmware_type, hw_vif_multiqueue_enabled, ims, properties or sensitive_properties.")
 	}
 	properties, sensitive := keysOf(v[attrProperties]), keysOf(v[attrSensitive])
 	for key := range sensitive {
@@ -141,18 +142,19 @@ func (r *metadataResource) ValidateConfig(_ context.Context, req resource.Valida
 				fmt.Sprintf("%q stands both in properties and in sensitive_properties. Keep one of them.", key))
 		}
 	}
-	for i := range attribute.Table {
-		a := &attribute.Table[i]
-		if v[a.Name].IsNull() || attribute.CheckProperty(a.Key) != nil {
+	args := v.arguments()
+	for _, a := range attribute.Arguments {
+		if args.of(a).IsNull() || attribute.CheckProperty(a.Key) != nil {
 			continue // Not named, or refused as a property anyway.
 		}
 		for container, keys := range map[string]map[string]tftypes.Value{attrProperties: properties, attrSensitive: sensitive} {
 			if _, twice := keys[a.Key]; twice {
 				resp.Diagnostics.AddAttributeError(path.Root(container).AtMapKey(a.Key), "Property named twice",
-					fmt.Sprintf("%q stands both in %s and in the argument %s, which write the same key. Keep one of them.", a.Key, container, a.Name))
+					fmt.Sprintf("%q stands both in %s and in the argument %s, which write the same key. Keep one of them.", a.Key, container, a.Path()))
 			}
 		}
 	}
+	resp.Diagnostics.Append(contradictions(&o, o.alone())...)
 }
 
 // keysOf returns the elements of a map, whose keys are known before their values.

@@ -19,8 +19,7 @@ import (
 type Clients struct {
 	// Memory is what this configured provider remembers of the objects.
 	Memory *change.Memory
-	// VerifyAfter is how long after a write an image is read again.
-	VerifyAfter time.Duration
+	Settings
 
 	number       string
 	imageService *imageservice.Client
@@ -28,11 +27,20 @@ type Clients struct {
 	unknown      []string
 }
 
+// Settings are what resources do otherwise than by default.
+type Settings struct {
+	// VerifyAfter is how long after a write an image is read again.
+	VerifyAfter time.Duration
+	// AllowUndocumented sends also what no page of the vendor of an Image Management
+	// Service lists among what can be changed.
+	AllowUndocumented bool
+}
+
 // NewClients returns the clients of a provider that was configured just now.
 // The image service may be nil; problem then says why.
-func NewClients(imageService *imageservice.Client, problem diag.Diagnostic, unknown []string, verifyAfter time.Duration) *Clients {
+func NewClients(imageService *imageservice.Client, problem diag.Diagnostic, unknown []string, settings Settings) *Clients {
 	return &Clients{
-		Memory: change.NewMemory(), VerifyAfter: verifyAfter,
+		Memory: change.NewMemory(), Settings: settings,
 		number: rand.Text(), imageService: imageService, imageProblem: problem, unknown: unknown,
 	}
 }

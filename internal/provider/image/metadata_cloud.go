@@ -1,0 +1,120 @@
+package image
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+)
+
+// contradictions returns an error for each attribute of the configuration that
+// cannot be on an image as it would be afterwards: beside one that excludes it, or
+// without what it needs. Also what nobody owns counts, since the services look at
+// the whole image.
+func contradictions(o *owned, after patch.Document) diag.Diagnostics {
+	var diags diag.Diagnostics
+	show := o.secrecy().show
+	for _, pair := range attribute.Exclusions(after) {
+		mine, other := pair.First, pair.Second
+		if o.typed[mine.Pointer()] == nil {
+			mine, other = other, mine
+		}
+		if o.typed[mine.Pointer()] == nil {
+			continue // Neither is known to be what the vendors mean.
+		}
+		way := fmt.Sprintf("Leave one of them out, or set %s = false.", other.Path())
+		if other.Kind != attribute.Flag {
+			way = "Leave one of them out."
+		}
+		if _, named := o.want[other.Pointer()]; !named {
+			way = fmt.Sprintf("The image has %s already, and this configuration does not own it: leave %s out, or own %s as well and take it off the image with %s = false.",
+				other.Key, mine.Path(), other.Path(), other.Path())
+			if other.Kind != attribute.Flag {
+				way = fmt.Sprintf("The image has %s already, and this configuration does not own it: leave %s out, or take the other off the image first.", other.Key, mine.Path())
+			}
+		}
+		diags.AddAttributeError(pathOf(mine), "Attributes exclude each other",
+			fmt.Sprintf("%s (%s) and %s (%s) cannot be on the same image. %s", mine.Key, show(mine.Pointer(), after[mine.Pointer()]), other.Key, show(other.Pointer(), after[other.Pointer()]), way))
+	}
+	for _, a := range attribute.Unmet(after) {
+		if o.typed[a.Pointer()] == nil {
+			continue
+		}
+		needed := patch.NewPointer(a.Needs.Key)
+		diags.AddAttributeError(pathOf(a), "Attribute does not apply to this image",
+			fmt.Sprintf("%s is only for images whose %s is %q, and this one's is %s. Leave it out.", a.Path(), a.Needs.Key, a.Needs.Value, show(needed, after[needed])))
+	}
+	return diags
+}
+
+// alone returns the document of nothing but what is owned.
+func (o *owned) alone() patch.Document {
+	d := make(patch.Document, len(o.want))
+	for p, value := range o.want {
+		if value != patch.Absent {
+			d[p] = value
+		}
+	}
+	return d
+}
+
+// refusals returns an error for everything in a plan that the vendor of the image
+// service says it does not change. OpenStack refuses nothing of it.
+func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
+	var diags diag.Diagnostics
+	service, problem := r.clients.ImageService()
+	if problem.HasError() || !service.Cloud().IMS() {
+		return nil // A missing client is the error of the call that needs it.
+	}
+	cloud := service.Cloud()
+	for _, p := range slices.Sorted(maps.Keys(o.want)) {
+		at := o.path(p)
+		if tag, ok := p.MemberOf(attribute.Tags); ok {
+			if err := attribute.CheckTagOn(cloud, tag); err != nil {
+				diags.AddAttributeError(at, "Invalid tag", sentence(err))
+			}
+			continue
+		}
+		if a := o.typed[p]; a != nil {
+			if err := a.CheckOn(cloud); err != nil && !r.clients.AllowUndocumented {
+				diags.AddAttributeError(at, "Attribute cannot be changed on this cloud", sentence(err))
+			}
+			continue
+		}
+		key, _ := p.Key()
+		if attribute.ByKey(key) == nil && attribute.Describes(key) && r.clients.AllowUndocumented {
+			continue
+		}
+		if err := attribute.CheckPropertyOn(cloud, key); err != nil {
+			diags.AddAttributeError(at, "Invalid property name", sentence(err))
+		}
+	}
+	if name, ok := o.want["/name"].AsString(); ok {
+		if err := attribute.CheckNameOn(cloud, name); err != nil {
+			diags.AddAttributeError(path.Root(attrName), "Invalid name", sentence(err))
+		}
+	}
+	return diags
+}
+
+// tooManyTags says that the image would get more tags than an Image Management
+// Service lets it have.
+func (r *metadataResource) tooManyTags(s *step, have patch.Document) diag.Diagnostics {
+	service, problem := r.clients.ImageService()
+	if problem.HasError() || !service.Cloud().IMS() {
+		return nil
+	}
+	after := s.difference(have).Patch.Apply(have)
+	n := len(after.Members(attribute.Tags))
+	if n <= attribute.IMSTagQuota || n <= len(have.Members(attribute.Tags)) {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrTags), "Too many tags",
+		fmt.Sprintf("Image %s would have %d tags with those that others have put on it; %s allows %d. Name fewer, or take others off with tags_exclusive = true.",
+			s.after.imageID, n, service.Cloud(), attribute.IMSTagQuota))}
+}
