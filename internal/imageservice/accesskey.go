@@ -28,7 +28,7 @@ type keyAuthority struct {
 
 	mu       sync.Mutex
 	form     signature.Form // to begin sessions with
-	tried    bool           // the other form was refused before this one
+	tried    bool           // this session is the second, after a refusal
 	accepted bool           // the image service has accepted a signature of the form
 	current  *session       // the one that a refusal is about
 	refusal  error          // of current
@@ -59,8 +59,10 @@ func otherForm(form signature.Form) signature.Form {
 	return signature.Access
 }
 
-// open makes a session. After a refusal it is one with the other form, if none
-// was ever accepted, and else the refusal is the error.
+// open makes a session. After a refusal it is a second one: with the other form,
+// if none was ever accepted, else with the same, since a gateway that cannot ask
+// the identity service for a moment says 401 as well. The refusal of the second is
+// the error.
 func (a *keyAuthority) open(ctx context.Context) (*session, error) {
 	if err := a.chooseForm(); err != nil {
 		return nil, err
@@ -70,12 +72,15 @@ func (a *keyAuthority) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	a.mu.Lock()
-	s := &session{form: a.form, images: a.client.endpoint, place: Place{Region: a.client.region, ProjectID: project.ID, ProjectName: project.Name}}
+	s := &session{form: a.form, unsent: a.unsent(), images: a.client.endpoint, place: Place{Region: a.client.region, ProjectID: project.ID, ProjectName: project.Name}}
 	a.current = s
 	a.mu.Unlock()
 	a.client.logSession(ctx, "signing requests to the image service with an access key", a.iam, s)
 	return s, nil
 }
+
+// unsent is the secret key. Who shares it could quote it all the same.
+func (a *keyAuthority) unsent() []string { return []string{a.credentials.key.Secret} }
 
 func (a *keyAuthority) chooseForm() error {
 	a.mu.Lock()
@@ -85,13 +90,16 @@ func (a *keyAuthority) chooseForm() error {
 	switch {
 	case refusal == nil:
 		return nil
-	case a.accepted:
-		return refusal
 	case a.tried:
-		a.tried, a.form = false, a.first
+		a.tried = false
+		if !a.accepted {
+			a.form = a.first
+		}
 		return refusal
+	case !a.accepted:
+		a.form = otherForm(a.form)
 	}
-	a.tried, a.form = true, otherForm(a.form)
+	a.tried = true
 	return nil
 }
 
@@ -121,17 +129,20 @@ func (a *keyAuthority) sign(form signature.Form, projectID string, r *http.Reque
 }
 
 // again is for a signature that was refused: what comes next is open's decision.
-func (a *keyAuthority) again(s, _ *session, sent transport.Request, resp *transport.Response) bool {
+// A request that is refused once more is the last one, also where others are
+// accepted meanwhile.
+func (a *keyAuthority) again(s, before *session, sent transport.Request, resp *transport.Response) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if resp.StatusCode != http.StatusUnauthorized {
 		if s == a.current && resp.StatusCode < http.StatusMultipleChoices {
-			a.accepted = true
+			a.accepted, a.tried = true, false
 		}
 		return false
 	}
 	if s == a.current {
 		a.refusal = a.refused("image service at "+serviceOf(sent.URL), a.accepted, sent, resp)
+		a.tried = a.tried || (before != nil && a.accepted)
 	}
 	return true
 }
@@ -149,6 +160,9 @@ func (a *keyAuthority) refused(service string, before bool, sent transport.Reque
 		text += ": check access_key and secret_key, that they belong together, and that they are of this cloud and region"
 		if a.credentials.securityToken != "" {
 			text += ", and that security_token is theirs and has not expired"
+		}
+		if project := a.credentials.project; project.wanted() {
+			text += ", and that they may be used in the project (" + project.origin + ")"
 		}
 	}
 	return signInErrorf(transport.NewAPIError(sent, resp), "%s%s", text, a.skew(resp))
@@ -257,6 +271,7 @@ func (a *keyAuthority) askIAM(ctx context.Context, form signature.Form, query st
 		URL:     a.iam + "/projects" + query,
 		Header:  http.Header{"Accept": {"application/json"}},
 		Prepare: func(attempt *http.Request) { a.sign(form, "", attempt, nil) },
+		Secrets: a.unsent(),
 	}
 	resp, err := a.client.transport.Do(ctx, r)
 	return r, resp, err

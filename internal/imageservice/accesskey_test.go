@@ -331,7 +331,7 @@ func TestKeyThatIsRefusedInTheMiddleOfARunIsNotTriedInTheOtherForm(t *testing.T)
 	if !errors.As(err, &signIn) || !strings.Contains(err.Error(), "accepted before") || !strings.Contains(err.Error(), "security_token has expired") {
 		t.Errorf("%v", err)
 	}
-	if got := v.formsSent(); got != "aa" {
+	if got := v.formsSent(); got != "aaa" {
 		t.Errorf("forms %q", got)
 	}
 }

@@ -28,40 +28,42 @@ const (
 	adviceForeign    = "only the project that owns a private image can write it: sign in to that project, or make a private copy and manage that"
 	adviceEnterprise = "check that the enterprise project in enterprise_project_id exists and is enabled, and that these credentials may use it"
 	adviceThrottled  = "the service limits how many requests it takes per minute; run it again later, or with a smaller -parallelism"
-	adviceGone       = "check image_id, the region and the project: images are seen by the project that they belong to"
 )
 
 // advices say what to do about the codes of the Image Management Service and of
 // the gateway before it. Source: Open Telekom Cloud and Huawei Cloud, "Error
 // Codes" of IMS; the limits are those of the pages about images and tags.
 var advices = map[string]string{
-	"IMG.0002":   adviceName,
-	"IMG.0003":   adviceName,
-	"IMG.0062":   adviceName,
-	"IMG.0009":   "another image has this name; choose another name",
-	"IMG.0004":   "a description has at most 1024 characters",
-	"IMG.0054":   "a description has no line breaks and neither < nor >; where that is not enough, leave out blanks as well",
-	"IMG.0026":   "the role of these credentials does not allow it; ask who administers the account for a role with ims:images:update and ims:images:get",
-	"IMG.0027":   adviceGone,
-	"IMG.0086":   adviceGone,
-	"IMG.0144":   adviceGone,
-	"IMG.0028":   "the image is protected; take the protection off first",
-	"IMG.0035":   "the image does not hold what the patch was made for, or would hold attributes that exclude each other, such as __support_kvm and __support_kvm_gpu_type",
-	"IMG.0046":   "the image is not available now; wait until its status is active",
-	"IMG.0047":   adviceForeign,
-	"IMG.0083":   adviceForeign,
-	"IMG.0106":   adviceForeign,
-	"IMG.0055":   "min_disk is from 1 to 1024 GB, and at least 10 for Linux and 20 for Windows",
-	"IMG.0060":   adviceThrottled,
-	"APIG.0308":  adviceThrottled,
-	"APIGW.0308": adviceThrottled,
-	"IMG.0115":   "a tag has a key of at most 36 and a value of at most 43 characters: letters, digits, _ and -, in the value also a full stop",
-	"IMG.0116":   "an image has at most 10 tags, those of others included; remove some",
-	"IMG.0141":   "hw_firmware_type is bios or uefi",
-	"IMG.0154":   adviceEnterprise,
-	"IMG.0155":   adviceEnterprise,
-	"IMG.0156":   adviceEnterprise,
+	"IMG.0002":    adviceName,
+	"IMG.0003":    adviceName,
+	"IMG.0062":    adviceName,
+	"IMG.0009":    "another image has this name; choose another name",
+	"IMG.0004":    "a description has at most 1024 characters",
+	"IMG.0054":    "a description has no line breaks and neither < nor >; where that is not enough, leave out blanks as well",
+	"IMG.0026":    "the role of these credentials does not allow it; ask who administers the account for a role with ims:images:update and ims:images:get",
+	"IMG.0030":    "the project is none of these credentials; check project_id",
+	"IMG.0028":    "the image is protected; take the protection off first",
+	"IMG.0035":    "the image does not hold what the patch was made for, or would hold attributes that exclude each other, such as __support_kvm and __support_kvm_gpu_type",
+	"IMG.0046":    "the image is not available now; wait until its status is active",
+	"IMG.0047":    adviceForeign,
+	"IMG.0083":    adviceForeign,
+	"IMG.0106":    adviceForeign,
+	"IMG.0055":    "min_disk is from 1 to 1024 GB, and at least 10 for Linux and 20 for Windows",
+	codeThrottled: adviceThrottled,
+	"APIG.0308":   adviceThrottled,
+	"APIGW.0308":  adviceThrottled,
+	"IMG.0105":    "the service does not change this attribute, or not of this image; leave it out",
+	"IMG.0115":    "a tag has a key of at most 36 and a value of at most 43 characters: letters, digits, _ and -, in the value also a full stop",
+	"IMG.0116":    "an image has at most 10 tags, those of others included; remove some",
+	"IMG.0141":    "hw_firmware_type is bios or uefi",
+	"IMG.0154":    adviceEnterprise,
+	"IMG.0155":    adviceEnterprise,
+	"IMG.0156":    adviceEnterprise,
 }
+
+// codeThrottled is the task flow control of IMS, which refuses with 400 what it
+// would take a moment later.
+const codeThrottled = "IMG.0060"
 
 // advised puts what to do beside a refusal, where its code says so.
 func advised(refusal *transport.APIError) error {
@@ -170,11 +172,14 @@ func (c *Client) CheckWritable(id string, current patch.Document) error {
 	return nil
 }
 
-// isGone says that the service itself answered that there is no such image.
+// isGone says that the service itself answered that there is no such image. A
+// gateway has a code of its own, and what only repeats the address knows nothing
+// about the image.
 func isGone(refusal *transport.APIError, id string) bool {
 	switch refusal.StatusCode {
 	case http.StatusNotFound:
-		return goneCodes[refusal.Code] || strings.Contains(strings.ToLower(refusal.Message), strings.ToLower(id))
+		message, id := strings.ToLower(refusal.Message), strings.ToLower(id)
+		return goneCodes[refusal.Code] || (refusal.Code == "" && strings.Contains(message, id) && !strings.Contains(message, "/"+id))
 	case http.StatusBadRequest:
 		return goneCodes[refusal.Code]
 	}

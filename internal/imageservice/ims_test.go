@@ -136,12 +136,14 @@ func TestPatchOfIMSIsSentInTheFormOfItsPath(t *testing.T) {
 		{Path: "/name", Old: `"golden"`, New: `"gold"`},
 	}
 	const v21 = `[{"op":"add","path":"/__description","value":"new"},{"op":"remove","path":"/__imagetype"},{"op":"replace","path":"/name","value":"gold"}]`
+	// The API cloudimages documents a value for every operation.
+	valued := strings.Replace(v21, `"path":"/__imagetype"`, `"path":"/__imagetype","value":""`, 1)
 	for name, test := range map[string]struct {
 		change           func(*Config)
 		asked, typ, body string
 	}{
 		"images":       {func(c *Config) { c.UpdatePath = "images" }, "PATCH /v2/images/" + imageA, "application/openstack-images-v2.1-json-patch", v21},
-		"cloudimages":  {func(*Config) {}, "PATCH /v2/cloudimages/" + imageA, "application/json", v21},
+		"cloudimages":  {func(*Config) {}, "PATCH /v2/cloudimages/" + imageA, "application/json", valued},
 		"images, v2.0": {func(c *Config) { c.UpdatePath, c.PatchFormat = "images", "v2.0" }, "PATCH /v2/images/" + imageA, "application/openstack-images-v2.0-json-patch", `[{"add":"/__description","value":"new"},{"remove":"/__imagetype"},{"replace":"/name","value":"gold"}]`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +222,7 @@ func TestEffectOfEveryFailureOfAChange(t *testing.T) {
 	type fault = func(http.ResponseWriter, *http.Request, string) bool
 	faults := map[string]struct {
 		fault fault
-		// What the PATCH ends with; later, Unsent is Unknown.
+		// What the PATCH ends with; later, Unsent and Stale are Unknown.
 		effect Effect
 		says   string
 	}{
@@ -260,7 +262,7 @@ func TestEffectOfEveryFailureOfAChange(t *testing.T) {
 					t.Fatalf("%T %v", err, err)
 				}
 				want := test.effect
-				if (at > 0 && want == Unsent) || method == "GET" {
+				if (at > 0 && (want == Unsent || want == Stale)) || method == "GET" {
 					want = Unknown
 				}
 				if failed.Effect != want {
@@ -312,7 +314,7 @@ func TestTagsAreRepeatedAfterATroubleThatAPatchIsNotRepeatedAfter(t *testing.T) 
 			return sent == 1
 		}
 		client := v.client(t, "huaweicloud", func(c *Config) { c.MaxRetries = 1 })
-		change := patch.Patch{rename[0], retag[1]}
+		change := patch.Patch{rename[0], {Path: "/tags/beside", Old: patch.Absent, New: `"beside"`}}
 		if _, err := client.Patch(t.Context(), imageA, current1, change); (err == nil) != (repeats == 2) || sent != repeats {
 			t.Errorf("%s: %v after %d requests", method, err, sent)
 		}
@@ -486,5 +488,42 @@ func TestEveryCodeWithAnAdviceIsShownWithIt(t *testing.T) {
 		if !errors.As(err, &advised) || !errors.As(err, &refusal) || refusal.Code != code || !strings.Contains(err.Error(), "what it says") || !strings.HasSuffix(err.Error(), advice) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+func TestNotFoundThatOnlyRepeatsTheAddressIsNotDefinite(t *testing.T) {
+	for name, test := range map[string]struct {
+		body string
+		gone bool
+	}{
+		"Glance":      {`{"message":"No image found with ID ` + imageA + `<br /><br />\n\n\n","code":"404 Not Found","title":"Not Found"}`, true},
+		"IMS":         {`{"error":{"code":"IMG.0144","message":"The image does not exist."}}`, true},
+		"gateway":     {`{"error_code":"APIGW.0101","error_msg":"No API for ` + imageA + `","request_id":"5a0b"}`, false},
+		"proxy":       {`{"message":"Cannot GET /v2/images/` + imageA + `"}`, false},
+		"nothing":     {`{}`, false},
+		"other image": {`{"message":"No image found with ID ` + imageB + `"}`, false},
+	} {
+		for _, path := range []string{"images", "cloudimages"} {
+			v := newVendor(t)
+			v.Intercept = answering(404, test.body)
+			_, err := v.client(t, "huaweicloud", func(c *Config) { c.UpdatePath = path }).Image(t.Context(), imageA)
+			if err == nil || errors.Is(err, ErrNotFound) != test.gone {
+				t.Errorf("%s, %s: %v", name, path, err)
+			}
+		}
+	}
+}
+
+func TestATagDoesNotTakeThePlaceOfAnother(t *testing.T) {
+	v := newVendor(t)
+	client := v.client(t, "opentelekomcloud", nil)
+	current := patch.Document{"/id": patch.StringValue(imageA), "/status": `"active"`, "/tags/env=prod": `"env=prod"`}
+	_, err := client.Patch(t.Context(), imageA, current, patch.Diff(current, patch.Want{"/tags/env=test": `"env=test"`}, nil))
+	var failed *PatchError
+	if !errors.As(err, &failed) || failed.Effect != Unsent || !strings.Contains(err.Error(), `"env=prod" and "env=test"`) {
+		t.Errorf("%v", err)
+	}
+	if len(v.requests) != 0 {
+		t.Errorf("%v was sent", v.requests)
 	}
 }

@@ -137,7 +137,7 @@ func (c *Client) listOnce(ctx context.Context, query url.Values) ([]*Image, erro
 	for {
 		p, err := c.readPage(ctx, query, nil)
 		var refused *listError
-		if errors.As(err, &refused) && refused.status == http.StatusBadRequest && query.Get("marker") != "" {
+		if errors.As(err, &refused) && refused.status == http.StatusBadRequest && codeOf(err) != codeThrottled && query.Get("marker") != "" {
 			return nil, fmt.Errorf("%w: %w", errMarkerGone, err)
 		}
 		if err != nil {

@@ -43,6 +43,7 @@ type session struct {
 	renewAt   time.Time      // by this machine's clock, zero for never
 	images    string         // address of the image service, canonical, without the version
 	place     Place
+	unsent    []string // secrets that no request carries, and no message shows either
 }
 
 // sessions keeps the one session of a client: many ask for it at once, and one
@@ -253,6 +254,7 @@ type TokenExpiredError struct {
 	Err error
 
 	early bool
+	torn  bool // a part of the change that it ended is written
 }
 
 func (e *TokenExpiredError) Error() string {
@@ -264,7 +266,11 @@ func (e *TokenExpiredError) Error() string {
 	default:
 		when = "expired at " + at
 	}
-	return fmt.Sprintf("the token %s, after %d of %d changes begun in this run; nothing is half written: run again with a new token", when, e.Done, e.Begun)
+	state := "; nothing is half written"
+	if e.torn {
+		state = ""
+	}
+	return fmt.Sprintf("the token %s, after %d of %d changes begun in this run%s: run again with a new token", when, e.Done, e.Begun, state)
 }
 
 // Unwrap returns Keystone's refusal.
@@ -299,12 +305,14 @@ func (c *Client) counted(err error) error {
 // whatever its method: that is checked before anything else is done.
 func (c *Client) send(ctx context.Context, r transport.Request, path string) (transport.Request, *transport.Response, error) {
 	var refused *session
+	secrets := slices.Clip(r.Secrets)
 	for {
 		s, err := c.sessions.get(ctx, refused)
 		if err != nil {
 			return r, nil, c.counted(err)
 		}
 		r.URL = s.images + path
+		r.Secrets = append(secrets, s.unsent...)
 		r.Prepare = func(attempt *http.Request) { c.authority.authorize(s, attempt, r.Body) }
 		resp, err := c.transport.Do(ctx, r)
 		if err != nil {

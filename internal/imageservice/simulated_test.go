@@ -132,7 +132,8 @@ var waysToWrite = map[string]func(*Config){
 	"images v2.0": func(c *Config) { c.UpdatePath, c.PatchFormat = "images", "v2.0" },
 }
 
-// assumed are the values of the simulator's switches that a client can tell apart.
+// assumed are the values of the simulator's switches that a client can tell apart;
+// the first ones are about signing in.
 var assumed = []map[string]string{
 	nil,
 	{"gateway-codes": "APIG"},
@@ -149,6 +150,7 @@ var assumed = []map[string]string{
 	{"ims-max-ram": "string"},
 	{"ims-max-ram": "integer"},
 	{"ims-min-ram": "either"},
+	{"ims-remove-value": "optional"},
 	{"ims-duplicate-names": "refused"},
 	{"ims-cloudimages-tags": "key.value"},
 	{"ims-valueless-tags": "separated"},
@@ -156,12 +158,18 @@ var assumed = []map[string]string{
 	{"ims-undocumented-filters": "ignored"},
 }
 
-// everywhere runs a test with every flavor, way to write, way to sign in and assumption.
+const aboutSignIn = 4
+
+// everywhere runs a test with every flavor, way to write and assumption, and with
+// every way to sign in where the assumptions are about that.
 func everywhere(t *testing.T, test func(t *testing.T, s *simulated, c *Client)) {
 	for _, flavor := range []string{"huaweicloud", "opentelekomcloud"} {
 		for write, change := range waysToWrite {
 			for signIn := range waysToSignIn {
-				for _, assumptions := range assumed {
+				for i, assumptions := range assumed {
+					if i >= aboutSignIn && signIn != "permanent key" {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%v", flavor, write, signIn, assumptions), func(t *testing.T) {
 						s := newSimulated(t, flavor, assumptions)
 						test(t, s, s.client(signIn, change))
@@ -397,5 +405,154 @@ func TestWrongKeysOfIMSAreTold(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestKeyThatIsRefusedOnceInTheMiddleOfARunIsUsedOn(t *testing.T) {
+	for _, flavor := range []string{"huaweicloud", "opentelekomcloud"} {
+		s := newSimulated(t, flavor, nil)
+		c := s.client("permanent key", nil)
+		id := s.golden(nil)
+		for i := range 3 {
+			image, err := c.Image(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{"GET", "PATCH", "POST"} {
+				if err := s.sim.AddFault(simulator.Fault{Effect: simulator.EffectStatus, Method: method, Path: "/image/", Code: "APIGW.0301"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tag := fmt.Sprint("round-", i)
+			p := patch.Diff(image.Document(), patch.Want{"/build": patch.StringValue(tag), patch.Pointer("/tags/" + tag): patch.StringValue(tag)}, nil)
+			if _, err := c.Patch(t.Context(), id, image.Document(), p); err != nil {
+				t.Errorf("%s: %v", flavor, err)
+			}
+		}
+	}
+}
+
+func TestThrottledPageIsNotTakenForAListThatChanged(t *testing.T) {
+	for _, path := range []string{"images", "cloudimages"} {
+		s := newSimulated(t, "huaweicloud", nil)
+		c := s.client("permanent key", func(c *Config) { c.UpdatePath, c.MaxRetries = path, -1 })
+		for range 501 {
+			s.sim.CreateImage(simulator.Image{Name: "many"})
+		}
+		if err := s.sim.AddFault(simulator.Fault{Effect: simulator.EffectStatus, Method: "GET", Path: "/v2/" + path, Skip: 1, Count: simulator.Forever, Code: "IMG.0060"}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.List(t.Context(), nil)
+		var advised *AdvisedError
+		if !errors.As(err, &advised) || errors.Is(err, errMarkerGone) || s.asked("GET") != 2 {
+			t.Errorf("%v after %d requests", err, s.asked("GET"))
+		}
+	}
+}
+
+func TestBatchReadsOfIMSEndInSingleOnes(t *testing.T) {
+	for _, path := range []string{"images", "cloudimages"} {
+		for _, filters := range []string{"refused", "ignored"} {
+			for _, throttled := range []string{"", "IMG.0060"} {
+				s := newSimulated(t, "opentelekomcloud", map[string]string{"ims-undocumented-filters": filters})
+				yes := true
+				c := s.client("permanent key", func(c *Config) { c.UpdatePath, c.BatchReads, c.MaxRetries = path, &yes, -1 })
+				var ids []string
+				for range 5 {
+					ids = append(ids, s.golden(nil))
+				}
+				read := func() (failed int) {
+					var errs [5]error
+					var all []func()
+					for i, id := range ids {
+						all = append(all, func() {
+							defer c.Work()()
+							_, errs[i] = c.Image(t.Context(), id)
+						})
+					}
+					parallel(all...)
+					for _, err := range errs {
+						var advised *AdvisedError
+						if err != nil {
+							failed++
+						}
+						if err != nil && (throttled == "" || !errors.As(err, &advised)) {
+							t.Errorf("%s, %s: %v", path, filters, err)
+						}
+					}
+					return failed
+				}
+				if throttled != "" {
+					if err := s.sim.AddFault(simulator.Fault{Effect: simulator.EffectStatus, Method: "GET", Path: "/v2/" + path + "$", Code: throttled, Count: 5}); err != nil {
+						t.Fatal(err)
+					}
+					read()
+					if c.singly.Load() {
+						t.Errorf("%s, %s: a list that was throttled counts as one that there is not", path, filters)
+					}
+					s.sim.ClearFaults()
+				}
+				if failed := read(); failed != 0 || !c.singly.Load() {
+					t.Errorf("%s, %s: %d failed, single reads: %t", path, filters, failed, c.singly.Load())
+				}
+				s.sim.ResetRequests()
+				if failed := read(); failed != 0 || len(s.sim.Requests()) != len(ids) {
+					t.Errorf("%s, %s: %d failed, %d requests", path, filters, failed, len(s.sim.Requests()))
+				}
+			}
+		}
+	}
+}
+
+func TestTokenThatExpiresBeforeTheTagsDoesNotClaimThatNothingIsHalfWritten(t *testing.T) {
+	s := newSimulated(t, "huaweicloud", nil)
+	c := s.client("password", func(c *Config) {
+		c.Username, c.Password, c.UserDomainName, c.ProjectName = "", "", "", ""
+		c.Token = s.sim.IssueToken("demo")
+	})
+	id := s.golden(nil)
+	image, err := c.Image(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sim.AddFault(simulator.Fault{Effect: simulator.EffectExpireToken, Method: "POST", Path: "/tags/action"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Patch(t.Context(), id, image.Document(), patch.Patch{{Path: "/build", Old: `"1"`, New: `"2"`}, {Path: "/tags/new", New: `"new"`}})
+	var failed *PatchError
+	var expired *TokenExpiredError
+	if !errors.As(err, &failed) || failed.Effect != Unknown || !errors.As(err, &expired) || strings.Contains(err.Error(), "nothing is half written") ||
+		!strings.Contains(err.Error(), "the attributes are written, and then") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRequestThatIsAlwaysRefusedEndsWhileOthersAreAccepted(t *testing.T) {
+	s := newSimulated(t, "huaweicloud", nil)
+	id := s.golden(nil)
+	var c *Client
+	refused := 0
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPatch {
+			s.sim.ServeHTTP(w, r)
+			return
+		}
+		if refused++; refused < 10 {
+			if _, err := c.Image(r.Context(), id); err != nil {
+				t.Errorf("a read: %v", err)
+			}
+		}
+		gatewayError(w, http.StatusUnauthorized, "APIGW.0301", "verify aksk signature fail")
+	}))
+	t.Cleanup(front.Close)
+	c = s.client("permanent key", func(c *Config) { c.Endpoint = front.URL + "/image" })
+	image, err := c.Image(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Patch(t.Context(), id, image.Document(), patch.Patch{{Path: "/build", Old: `"1"`, New: `"2"`}})
+	var signIn *SignInError
+	if !errors.As(err, &signIn) || refused != 2 {
+		t.Errorf("%v after %d patches", err, refused)
 	}
 }

@@ -3,6 +3,7 @@ package imageservice
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -76,4 +77,17 @@ func (c *Client) sendTags(ctx context.Context, id, path string, action tagAction
 	}
 	err = c.imageRefusal(id, r, resp)
 	return &PatchError{Effect: effectOfRefusal(resp.StatusCode, codeOf(err)), Err: err}
+}
+
+// takenTag says that a patch would put a tag in the place of another one of the
+// same key, which it does not remove: the service would do so without a word.
+func takenTag(current patch.Document, tags patch.Patch) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	first, second, clash := attribute.ClashingTags(tags.Apply(current).Members(attribute.Tags))
+	if !clash {
+		return nil
+	}
+	return fmt.Errorf("the image cannot have both tags %q and %q: a tag's key has one value, and one of them is there already; take it off first, or own all tags of the image with tags_exclusive = true", first, second)
 }

@@ -192,7 +192,7 @@ const mostFailedLists = 3
 func (c *Client) notListed(ctx context.Context, b *batch, ids []string, err error) (missing []string) {
 	var refused *listError
 	if !errors.As(err, &refused) || refused.status == http.StatusUnauthorized ||
-		refused.status == http.StatusTooManyRequests || refused.status == http.StatusServiceUnavailable {
+		refused.status == http.StatusTooManyRequests || refused.status == http.StatusServiceUnavailable || codeOf(err) == codeThrottled {
 		for _, id := range ids {
 			c.answer(b, id, nil, err)
 		}

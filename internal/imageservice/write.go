@@ -2,6 +2,7 @@ package imageservice
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,8 +50,8 @@ func (e *PatchError) after(attributes, written, tags int) *PatchError {
 	if attributes+written == 0 {
 		return e
 	}
-	if e.Effect == Unsent {
-		e.Effect = Unknown
+	if e.Effect == Unsent || e.Effect == Stale {
+		e.Effect = Unknown // Both say that nothing was stored.
 	}
 	var done []string
 	if attributes > 0 {
@@ -58,6 +59,10 @@ func (e *PatchError) after(attributes, written, tags int) *PatchError {
 	}
 	if written > 0 {
 		done = append(done, fmt.Sprintf("%d of %d tags", written, tags))
+	}
+	var expired *TokenExpiredError
+	if errors.As(e.Err, &expired) {
+		expired.torn = true
 	}
 	e.Err = fmt.Errorf("of this change, %s are written, and then: %w", strings.Join(done, " and "), e.Err)
 	return e
@@ -87,6 +92,9 @@ func (c *Client) Patch(ctx context.Context, id string, current patch.Document, p
 	if c.cloud.IMS() {
 		rest, tags = p.Without(isTag), p.Without(func(pointer patch.Pointer) bool { return !isTag(pointer) })
 	}
+	if taken := takenTag(current, tags); taken != nil {
+		return nil, &PatchError{Effect: Unsent, Err: taken}
+	}
 	body, err := c.dialect.Encode(rest, current, attribute.Tags)
 	if err != nil {
 		return nil, &PatchError{Effect: Unsent, Err: err}
@@ -115,6 +123,10 @@ func (c *Client) sendPatch(ctx context.Context, id string, body []byte, secrets 
 	mediaType := c.dialect.MediaType()
 	if c.path == cloudImagesPath {
 		mediaType = "application/json"
+		var err error
+		if body, err = withValues(body); err != nil {
+			return nil, &PatchError{Effect: Unsent, Err: err}
+		}
 	}
 	r, resp, err := c.send(ctx, transport.Request{
 		Method:  http.MethodPatch,
@@ -134,6 +146,26 @@ func (c *Client) sendPatch(ctx context.Context, id string, body []byte, secrets 
 		return nil, &PatchError{Effect: Unknown, Err: err}
 	}
 	return image, nil
+}
+
+// withValues gives every operation of a patch a value: the API cloudimages
+// documents it as mandatory, also of a removal (vendors' pages "Updating Image
+// Information"), for which the vendor's Go SDK 0.1.207 sends an empty one.
+func withValues(body []byte) ([]byte, error) {
+	var operations []struct {
+		Op    patch.Kind      `json:"op"`
+		Path  patch.Pointer   `json:"path"`
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(body, &operations); err != nil {
+		return nil, fmt.Errorf("completing the patch: %w", err)
+	}
+	for i := range operations {
+		if operations[i].Value == nil {
+			operations[i].Value = json.RawMessage(`""`)
+		}
+	}
+	return json.Marshal(operations)
 }
 
 func isTag(p patch.Pointer) bool {

@@ -51,6 +51,8 @@ const (
 	// API takes max_ram and min_ram.
 	assumeMaxRAM = "ims-max-ram"
 	assumeMinRAM = "ims-min-ram"
+	// assumeRemoveValue is whether a removal of the vendor's own API has a value.
+	assumeRemoveValue = "ims-remove-value"
 	// assumeDuplicateNames is whether two images may have one name.
 	assumeDuplicateNames = "ims-duplicate-names"
 	// assumeListedTags is how the vendor's own list shows tags.
@@ -77,6 +79,7 @@ var assumptions = map[string]assumptionRule{
 	assumeFalseSupport:     {values: []string{"refused", "accepted"}},
 	assumeMaxRAM:           {values: []string{"either", "string", "integer"}},
 	assumeMinRAM:           {values: []string{"integer", "either"}},
+	assumeRemoveValue:      {values: []string{"required", "optional"}},
 	assumeDuplicateNames:   {values: []string{"accepted", "refused"}},
 	assumeListedTags:       {values: []string{"key=value", "key.value"}},
 	assumeEmptyTags:        {values: []string{"bare", "separated"}},

@@ -86,7 +86,8 @@ func (rq *imsRequest) change(raw any, form dialect) (imsChange, refusal) {
 		return malformed(fault)
 	}
 	value, given := object.get("value")
-	if op != "remove" && !given {
+	required := op != "remove" || rq.api == vendorAPI && rq.sim.assumption(assumeRemoveValue) == "required"
+	if required && !given {
 		return malformed(explainf(http.StatusBadRequest, `Operation "%s" requires a member named "value".`, op))
 	}
 	return imsChange{op, path[0], value}, nil

@@ -90,12 +90,15 @@ func TestIMSPatchOperations(t *testing.T) {
 		{name: "replace", have: with(nil, "pipeline", "a"), body: replace("pipeline", `"b"`), attribute: "pipeline", want: "b"},
 		{name: "replace of an absent one", body: replace("pipeline", `"b"`), code: "IMG.0035"},
 		{name: "remove", have: with(nil, "pipeline", "a"), body: remove("pipeline"), attribute: "pipeline"},
-		{name: "remove without a value", have: with(nil, "pipeline", "a"), body: `[{"op":"remove","path":"/pipeline"}]`, attribute: "pipeline"},
+		{name: "remove without a value natively", path: patchNative, have: with(nil, "pipeline", "a"), body: `[{"op":"remove","path":"/pipeline"}]`, attribute: "pipeline"},
+		{name: "remove without a value", path: patchVendor, have: with(nil, "pipeline", "a"), body: `[{"op":"remove","path":"/pipeline"}]`, code: "IMG.0001"},
+		{name: "remove without a value", path: patchVendor, assume: "ims-remove-value=optional", have: with(nil, "pipeline", "a"), body: `[{"op":"remove","path":"/pipeline"}]`, attribute: "pipeline"},
+		{name: "remove with an empty value", have: with(nil, "pipeline", "a"), body: `[{"op":"remove","path":"/pipeline","value":""}]`, attribute: "pipeline"},
 		{name: "remove of an absent one", body: remove("pipeline"), code: "IMG.0035"},
 		{name: "absent one with Glance's errors", path: patchNative, assume: "ims-native-errors=glance", body: remove("pipeline"), status: 409},
 		{name: "absent one with Glance's errors", path: patchVendor, assume: "ims-native-errors=glance", body: remove("pipeline"), code: "IMG.0035"},
-		{name: "several, in their order", body: `[{"op":"add","path":"/a","value":"1"},{"op":"remove","path":"/a"},{"op":"add","path":"/a","value":"2"}]`, attribute: "a", want: "2"},
-		{name: "none of several when the last fails", body: `[{"op":"add","path":"/a","value":"1"},{"op":"remove","path":"/b"}]`, code: "IMG.0035"},
+		{name: "several, in their order", body: `[{"op":"add","path":"/a","value":"1"},{"op":"remove","path":"/a","value":""},{"op":"add","path":"/a","value":"2"}]`, attribute: "a", want: "2"},
+		{name: "none of several when the last fails", body: `[{"op":"add","path":"/a","value":"1"},{"op":"remove","path":"/b","value":""}]`, code: "IMG.0035"},
 		{name: "remove of the name", body: remove("name"), code: "IMG.0105"},
 		{name: "no operations", body: `[]`, code: "IMG.0007"},
 		{name: "no body", body: ``, code: "IMG.0007"},
@@ -194,7 +197,7 @@ func TestIMSExclusionsHoldOverTheMergedImage(t *testing.T) {
 		{name: "infiniband beside KVM", have: with(nil, "__support_kvm", "true"), body: set("__support_kvm_infiniband", `"true"`), attribute: "__support_kvm_infiniband", want: "true"},
 		{name: "beside one that is false", have: with(nil, "__support_xen", "false"), body: set("__support_kvm_gpu_type", `"P100"`), attribute: "__support_kvm_gpu_type", want: "P100"},
 		{name: "one gives way to the other", have: with(nil, "__support_xen", "true"),
-			body: `[{"op":"add","path":"/__support_kvm_gpu_type","value":"P100"},{"op":"remove","path":"/__support_xen"}]`, attribute: "__support_kvm_gpu_type", want: "P100"},
+			body: `[{"op":"add","path":"/__support_kvm_gpu_type","value":"P100"},{"op":"remove","path":"/__support_xen","value":""}]`, attribute: "__support_kvm_gpu_type", want: "P100"},
 	} {
 		tc.run(t)
 	}

@@ -190,6 +190,8 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveControl(w, r, body)
 		return
 	}
+	// Clients compare it with their own clock when a signature is refused.
+	w.Header().Set("Date", s.clock.now().UTC().Format(http.TimeFormat))
 	entry := s.recorder.begin(r, body, s.clock.now())
 	fault := s.faults.match(r.Method, r.URL.Path)
 	if fault == nil {

@@ -1,6 +1,8 @@
 package attribute
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -56,6 +58,12 @@ func (a *Attribute) CheckText(s string) error {
 	if n := utf8.RuneCountInString(s); a.Max > 0 && int64(n) > a.Max {
 		return fmt.Errorf("it has %d characters; the image service keeps at most %d", n, a.Max)
 	}
+	if a.Kind == JSON {
+		var list []any
+		if err := json.Unmarshal([]byte(s), &list); err != nil {
+			return errors.New("it is no JSON list; write jsonencode([...])")
+		}
+	}
 	if i := strings.IndexAny(s, a.Without); i >= 0 {
 		return fmt.Errorf("it has the character %q, which the image service refuses there", s[i])
 	}
@@ -104,6 +112,20 @@ func CheckTagOn(c Cloud, tag string) error {
 		return fmt.Errorf("the value of the tag %s has %d characters; on %s a value has at most %d", quoteStart(tag), len(value), c, imsMaxTagValue)
 	}
 	return nil
+}
+
+// ClashingTags returns two tags that cannot be on the same image of an Image
+// Management Service, which has one value for a key; ok is false when there are none.
+func ClashingTags(tags []string) (first, second string, ok bool) {
+	byKey := map[string]string{}
+	for _, tag := range slices.Sorted(slices.Values(tags)) {
+		key, _, _ := strings.Cut(tag, "=")
+		if other, there := byKey[key]; there {
+			return other, tag, true
+		}
+		byKey[key] = tag
+	}
+	return "", "", false
 }
 
 // CheckPropertyOn says why a key cannot be a property on a cloud; nil if it can.

@@ -404,6 +404,7 @@ func (w *faultWorld) image() object {
 	d := w.sim.Document(faultyImage)
 	delete(d, "updated_at")
 	delete(d, "created_at")
+	delete(d, "active_at")
 	if tags, ok := d["tags"].([]any); ok {
 		slices.SortFunc(tags, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	}
@@ -691,7 +692,11 @@ func (w *faultWorld) setUp(o *faultOperation) {
 // reference runs an operation without a fault.
 func reference(t *testing.T, o *faultOperation) *faultReference {
 	t.Helper()
-	w := newFaultWorld(t)
+	return referenceIn(newFaultWorld(t), o)
+}
+
+func referenceIn(w *faultWorld, o *faultOperation) *faultReference {
+	w.t.Helper()
 	r := &faultReference{original: w.image()}
 	w.setUp(o)
 	w.sim.ResetRequests()
@@ -726,7 +731,7 @@ func (w *faultWorld) clear(c *faultCombination, said []*tfprotov6.Diagnostic) {
 		if found := jargon.FindString(text); found != "" {
 			w.t.Errorf("a diagnostic says %q:%s", found, printed(said))
 		}
-		about := strings.Contains(text, faultyImage) || strings.Contains(text, "Keystone") || strings.Contains(text, faultySign)
+		about := strings.Contains(text, faultyImage) || strings.Contains(text, "Keystone") || strings.Contains(text, "/identity/v3/") || strings.Contains(text, "image service at http")
 		if !about || d.Summary == "" || !strings.HasSuffix(strings.TrimSpace(d.Detail), ".") {
 			w.t.Errorf("a diagnostic that names neither the image nor the service, or is no sentence:%s", printed(said))
 		}

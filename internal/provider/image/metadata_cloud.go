@@ -39,7 +39,7 @@ func contradictions(o *owned, after patch.Document) diag.Diagnostics {
 			}
 		}
 		diags.AddAttributeError(pathOf(mine), "Attributes exclude each other",
-			fmt.Sprintf("%s (%s) and %s (%s) cannot be on the same image. %s", mine.Key, show(mine.Pointer(), after[mine.Pointer()]), other.Key, show(other.Pointer(), after[other.Pointer()]), way))
+			fmt.Sprintf("%s: %s (%s) and %s (%s) cannot be on the same image. %s", mine.Path(), mine.Key, show(mine.Pointer(), after[mine.Pointer()]), other.Key, show(other.Pointer(), after[other.Pointer()]), way))
 	}
 	for _, a := range attribute.Unmet(after) {
 		if o.typed[a.Pointer()] == nil {
@@ -82,7 +82,7 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 		}
 		if a := o.typed[p]; a != nil {
 			if err := a.CheckOn(cloud); err != nil && !r.clients.AllowUndocumented {
-				diags.AddAttributeError(at, "Attribute cannot be changed on this cloud", sentence(err))
+				diags.AddAttributeError(at, "Attribute cannot be changed on this cloud", fmt.Sprintf("%s: %s", a.Path(), sentence(err)))
 			}
 			continue
 		}
@@ -102,19 +102,29 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 	return diags
 }
 
-// tooManyTags says that the image would get more tags than an Image Management
-// Service lets it have.
-func (r *metadataResource) tooManyTags(s *step, have patch.Document) diag.Diagnostics {
+// impossibleTags says that the image would get more tags than an Image Management
+// Service lets it have, or two for a key, of which one would take the other's place.
+func (r *metadataResource) impossibleTags(s *step, have patch.Document) diag.Diagnostics {
 	service, problem := r.clients.ImageService()
 	if problem.HasError() || !service.Cloud().IMS() {
 		return nil
 	}
-	after := s.difference(have).Patch.Apply(have)
-	n := len(after.Members(attribute.Tags))
-	if n <= attribute.IMSTagQuota || n <= len(have.Members(attribute.Tags)) {
-		return nil
+	var diags diag.Diagnostics
+	tags := s.difference(have).Patch.Apply(have).Members(attribute.Tags)
+	if first, second, clash := attribute.ClashingTags(tags); clash {
+		_, firstOurs := s.after.want[attribute.Tags.Member(first)]
+		_, secondOurs := s.after.want[attribute.Tags.Member(second)]
+		way := "Name one of them."
+		if !firstOurs || !secondOurs {
+			way = "One of them is on the image already, and this configuration does not own it: take it off first, or own all tags of the image with tags_exclusive = true."
+		}
+		diags.AddAttributeError(path.Root(attrTags), "Tags exclude each other",
+			fmt.Sprintf("Image %s cannot have both tags %q and %q: on %s a tag's key has one value. %s", s.after.imageID, first, second, service.Cloud(), way))
 	}
-	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrTags), "Too many tags",
-		fmt.Sprintf("Image %s would have %d tags with those that others have put on it; %s allows %d. Name fewer, or take others off with tags_exclusive = true.",
-			s.after.imageID, n, service.Cloud(), attribute.IMSTagQuota))}
+	if len(tags) > attribute.IMSTagQuota && len(tags) > len(have.Members(attribute.Tags)) {
+		diags.AddAttributeError(path.Root(attrTags), "Too many tags",
+			fmt.Sprintf("Image %s would have %d tags with those that others have put on it; %s allows %d. Name fewer, or take others off with tags_exclusive = true.",
+				s.after.imageID, len(tags), service.Cloud(), attribute.IMSTagQuota))
+	}
+	return diags
 }

@@ -63,9 +63,12 @@ func (w *write) interrupted(out *outcome, planned values, result *change.Result,
 // took returns what the sent patches set as far as it took effect, or may have.
 func (w *write) took(result *change.Result) patch.Want {
 	effect := result.Effect()
-	if result.Document != nil {
-		maps.DeleteFunc(effect, func(p patch.Pointer, value patch.Value) bool { return !result.Holds(p, value, attribute.Equal) })
-	}
+	maps.DeleteFunc(effect, func(p patch.Pointer, value patch.Value) bool {
+		if result.Document == nil {
+			return !w.step.owns(p) // A release that may not have happened is sent again, which does no harm.
+		}
+		return !result.Holds(p, value, attribute.Equal)
+	})
 	return effect
 }
 

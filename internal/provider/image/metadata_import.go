@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -215,9 +214,7 @@ func lossless(a *attribute.Attribute, value patch.Value) (tftypes.Value, bool) {
 		return typed, false
 	}
 	switch a.Kind {
-	case attribute.JSON:
-		return typed, json.Valid([]byte(textOf(value)))
-	case attribute.Text:
+	case attribute.Text, attribute.JSON:
 		return typed, a.CheckText(textOf(value)) == nil
 	case attribute.Integer:
 		n, _ := a.AsInt(value)

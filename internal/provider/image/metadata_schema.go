@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/terraform-plugin-framework-jsontypes/jsontypes"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
@@ -130,8 +129,6 @@ func schemaOf(a *attribute.Attribute) schema.Attribute {
 	case attribute.Set:
 		return schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: description,
 			Validators: []validator.Set{setvalidator.ValueStringsAre(stringvalidator.OneOf(a.OneOf...))}}
-	case attribute.JSON:
-		return schema.StringAttribute{Optional: true, CustomType: jsontypes.NormalizedType{}, MarkdownDescription: description}
 	default:
 		return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: []validator.String{textValidator{a}}}
 	}
