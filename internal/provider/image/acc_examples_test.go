@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
 const exampleID = "33ad552d-1149-471c-8190-ff6776174a00"
@@ -94,4 +96,81 @@ func TestAccExamples(t *testing.T) {
 			w.Run("validate").MustSucceed(t)
 		})
 	})
+}
+
+// TestAccCloudExamples applies the examples of the vendors' clouds as their users
+// do: signed with an access key, and at the address that the service has here.
+func TestAccCloudExamples(t *testing.T) {
+	for name, on := range map[string]struct {
+		flavor      simulator.Flavor
+		writes      string // path of the patches
+		environment func(s *simulator.Simulator, c *acceptance.Cloud) map[string]string
+	}{
+		"huaweicloud, permanent key": {simulator.FlavorHuaweiCloud, "/v2/cloudimages/", func(s *simulator.Simulator, c *acceptance.Cloud) map[string]string {
+			key := s.AccessKey(acceptance.UserDemo)
+			return map[string]string{"HW_ACCESS_KEY": key.ID, "HW_SECRET_KEY": key.Secret, "TF_VAR_project_id": c.Users[acceptance.UserDemo].ProjectID}
+		}},
+		"huaweicloud, temporary key": {simulator.FlavorHuaweiCloud, "/v2/cloudimages/", func(s *simulator.Simulator, c *acceptance.Cloud) map[string]string {
+			key := s.TemporaryAccessKey(acceptance.UserDemo)
+			return map[string]string{
+				"HW_ACCESS_KEY": key.ID, "HW_SECRET_KEY": key.Secret, "HW_SECURITY_TOKEN": key.SecurityToken,
+				"TF_VAR_project_id": c.Users[acceptance.UserDemo].ProjectID,
+			}
+		}},
+		"opentelekomcloud, permanent key": {simulator.FlavorOpenTelekomCloud, "/v2/images/", func(s *simulator.Simulator, c *acceptance.Cloud) map[string]string {
+			key := s.AccessKey(acceptance.UserDemo)
+			return map[string]string{
+				"TF_VAR_access_key": key.ID, "TF_VAR_secret_key": key.Secret,
+				"TF_VAR_project_name": c.Users[acceptance.UserDemo].Project, "OS_AUTH_URL": c.AuthURL,
+			}
+		}},
+		"opentelekomcloud, temporary key": {simulator.FlavorOpenTelekomCloud, "/v2/images/", func(s *simulator.Simulator, c *acceptance.Cloud) map[string]string {
+			key := s.TemporaryAccessKey(acceptance.UserDemo)
+			return map[string]string{
+				"OS_ACCESS_KEY": key.ID, "OS_SECRET_KEY": key.Secret, "OS_SECURITY_TOKEN": key.SecurityToken,
+				"TF_VAR_project_name": c.Users[acceptance.UserDemo].Project, "OS_AUTH_URL": c.AuthURL,
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, s := acceptance.Simulator(t, simulator.Options{Flavor: on.flavor})
+			id := s.CreateImage(simulator.Image{Name: "windows-11-2026-11", MinDisk: 64, MinRAM: 2048, Tags: []string{"weekly"}, Attributes: map[string]any{
+				"__os_type": "Windows", "__support_xen": "true", "hw_firmware_type": "bios", "max_ram": "32768", "pipeline": "42", "scanner": "clean",
+			}})
+			before := simulatedMetadata(s, id)
+			w := acceptance.NewWorkspace(t, acceptance.Options{Environment: on.environment(s, c)})
+			w.SetEnvironment("TF_VAR_endpoint", c.Regions[acceptance.RegionOne])
+			w.SetEnvironment("TF_VAR_image_id", id)
+			w.Write("main.tf", example(t, string(on.flavor)+"/main.tf"))
+			w.Apply().MustSucceed(t).MustContain(t, `replace /max_ram \"32768\" -> \"65536\"`, `remove /__support_xen`, `remove /pipeline \"42\"`, "add /tags/stage=production")
+			golden := simulatedMetadata(s, id)
+			for key, want := range map[string]any{
+				"name": "windows-11-golden", "__description": "Windows 11 for desktops, patched monthly", "hw_firmware_type": "uefi", "min_ram": 4096, "max_ram": "65536",
+				"__is_config_init": "true", "__support_diskintensive": "true", "__support_xen": nil, "build_channel": "monthly", "pipeline": nil, "scanner": "clean",
+				"tags": "[golden stage=production weekly]",
+			} {
+				if fmt.Sprint(golden[key]) != fmt.Sprint(want) {
+					t.Errorf("%s is %v, want %v", key, golden[key], want)
+				}
+			}
+			noop(t, w)
+			w.Destroy().MustSucceed(t)
+			equalJSON(t, "the image after destroy", simulatedMetadata(s, id), before)
+			for _, r := range s.Requests() {
+				if r.Method == http.MethodPatch && !strings.Contains(r.Path, on.writes) {
+					t.Errorf("%s %s was sent, want it below %s", r.Method, r.Path, on.writes)
+				}
+			}
+		})
+	}
+}
+
+// simulatedMetadata is what the simulator holds of an image, for comparison:
+// everything but what each write changes.
+func simulatedMetadata(s *simulator.Simulator, id string) map[string]any {
+	image := s.Document(id)
+	delete(image, "updated_at")
+	image["tags"] = sortedTags(image["tags"])
+	return image
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
+	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
@@ -100,6 +102,21 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 		}
 	}
 	return diags
+}
+
+// unwritable says that the service lets nobody write the image that a plan is going
+// to write, and that no waiting changes that.
+func (r *metadataResource) unwritable(s *step, have patch.Document) diag.Diagnostics {
+	service, problem := r.clients.ImageService()
+	if problem.HasError() || len(s.difference(have).Patch) == 0 {
+		return nil
+	}
+	err := service.CheckWritable(s.after.imageID, have)
+	var early *imageservice.NotReadyError
+	if err == nil || (errors.As(err, &early) && early.Waitable()) {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image cannot be written", sentence(err))}
 }
 
 // impossibleTags says that the image would get more tags than an Image Management

@@ -165,6 +165,7 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if !unchanged {
 		resp.Diagnostics.Append(contradictions(&step.after, step.difference(have).Patch.Apply(have))...)
 		resp.Diagnostics.Append(r.impossibleTags(step, have)...)
+		resp.Diagnostics.Append(r.unwritable(step, have)...)
 		if resp.Diagnostics.HasError() {
 			return
 		}
