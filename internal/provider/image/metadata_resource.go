@@ -154,6 +154,7 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 			return
 		}
 	}
+	step.looked = step.fresh || private.Document == nil
 	have, diags := r.seen(ctx, step, private)
 	resp.Diagnostics.Append(diags...)
 	if have == nil {
@@ -192,7 +193,7 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 // state was read from, or for an image that has no state yet, and for one whose
 // private state was lost, the one that this process read first.
 func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Private) (patch.Document, diag.Diagnostics) {
-	if !step.fresh && private.Document != nil {
+	if !step.looked {
 		return private.Document, nil
 	}
 	o, diags := r.open(ctx, "plan", step.after.imageID)

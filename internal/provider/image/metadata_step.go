@@ -22,6 +22,7 @@ type step struct {
 	ownership
 	prior     values // the state before; nil for a create
 	fresh     bool   // a create, or another image: nothing of the state is about this image
+	looked    bool   // planned against a look of this process, which the one that applies does not share
 	overwrite bool
 }
 
@@ -88,7 +89,7 @@ func (s *step) difference(have patch.Document) plan.Difference {
 func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	planned = planned.clone()
-	if s.fresh && s.overwrite {
+	if s.looked && s.overwrite && !s.silent() {
 		// What is sent follows from a document that apply will see.
 		planned.unknown(attrPlannedPatch, attrPlannedChanges, attrRestorePatch, attrSensitiveRestore)
 		return planned, nil

@@ -919,3 +919,37 @@ func TestProtocolSomebodyLeavesInTheMiddle(t *testing.T) {
 		t.Errorf("it sent %v", sent)
 	}
 }
+
+// A plan without private state looks at the image itself, and so does the one in
+// its apply: what is sent may differ, and on_conflict = "overwrite" allows that.
+func TestProtocolLostPrivateStateWithOverwrite(t *testing.T) {
+	t.Parallel()
+	cloud := newMiniature(t)
+	cloud.put(thisMonth, object{"os_distro": "debian"})
+	config := func(distro string) object {
+		return object{"image_id": thisMonth, "on_conflict": "overwrite", "tags": []any{"golden"}, "properties": object{"os_distro": distro}}
+	}
+	made := configured(t, cloud.provider()).applied(instance{}, config("ubuntu"))
+	made.private = nil
+	first, diags := configured(t, cloud.provider()).plan(made, config("alma"))
+	quiet(t, diags)
+	image := cloud.copy(thisMonth)
+	image["tags"] = []any{}
+	cloud.put(thisMonth, image)
+	p := configured(t, cloud.provider())
+	second, diags := p.plan(made, config("alma"))
+	quiet(t, diags)
+	for _, name := range []string{"planned_patch", "planned_changes"} {
+		if memberOf(t, first.planned.state, name).IsKnown() || memberOf(t, second.planned.state, name).IsKnown() {
+			t.Errorf("%s is known, and the two plans of one apply may differ", name)
+		}
+	}
+	after, diags := p.apply(second)
+	quiet(t, diags)
+	if got := textsOf(t, after.state, "planned_changes"); len(got) != 2 {
+		t.Errorf("what was sent is %q", got)
+	}
+	if got := fmt.Sprintln(cloud.image(thisMonth, "tags"), cloud.image(thisMonth, "os_distro")); got != "[golden] alma\n" {
+		t.Errorf("the image has %s", got)
+	}
+}
