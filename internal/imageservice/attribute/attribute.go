@@ -6,6 +6,7 @@ package attribute
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -188,11 +189,16 @@ func (a *Attribute) FromText(s string) patch.Value {
 }
 
 // FromSet returns the wire form of a set, which is absent when it has no member.
+// Its members come in the order of OneOf, which is the only one that the vendors'
+// pages show.
 func (a *Attribute) FromSet(members []string) patch.Value {
 	if len(members) == 0 {
 		return patch.Absent
 	}
-	return patch.StringValue(strings.Join(slices.Sorted(slices.Values(members)), ","))
+	sorted := slices.SortedFunc(slices.Values(members), func(x, y string) int {
+		return cmp.Compare(slices.Index(a.OneOf, x), slices.Index(a.OneOf, y))
+	})
+	return patch.StringValue(strings.Join(sorted, ","))
 }
 
 // AsBool reads a boolean in either wire form; services differ in the spelling. A

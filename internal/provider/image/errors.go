@@ -53,17 +53,20 @@ const ofAnotherProject = "These credentials can see the image, but it belongs to
 // adviceFor says what to do about an answer of the image service.
 func adviceFor(err error) string {
 	var signIn *imageservice.SignInError
-	var advised *imageservice.AdvisedError
-	var notReady *imageservice.NotReadyError
-	var notPrivate *imageservice.NotPrivateError
-	if errors.As(err, &signIn) || errors.As(err, &advised) || errors.As(err, &notReady) || errors.As(err, &notPrivate) {
-		return "" // They say so themselves.
+	if errors.As(err, &signIn) {
+		return "" // It says so itself.
 	}
 	if errors.Is(err, context.Canceled) {
 		return "The run was cancelled. Run it again: what is written already is not written twice."
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "The time that the timeouts argument allows was over. Run it again, or allow more."
+	}
+	var advised *imageservice.AdvisedError
+	var notReady *imageservice.NotReadyError
+	var notPrivate *imageservice.NotPrivateError
+	if errors.As(err, &advised) || errors.As(err, &notReady) || errors.As(err, &notPrivate) {
+		return "" // They say so themselves.
 	}
 	if errors.Is(err, imageservice.ErrNotFound) {
 		return "The image was deleted in between, or cannot be seen with these credentials any more. Run terraform plan to see which."

@@ -18,7 +18,8 @@ import (
 // cannot be on an image as it would be afterwards: beside one that excludes it, or
 // without what it needs. Also what nobody owns counts, since the services look at
 // the whole image.
-func contradictions(o *owned, after patch.Document) diag.Diagnostics {
+// Settable says what can be set on the cloud.
+func contradictions(o *owned, after patch.Document, settable func(*attribute.Attribute) bool) diag.Diagnostics {
 	var diags diag.Diagnostics
 	show := o.secrecy().show
 	for _, pair := range attribute.Exclusions(after) {
@@ -36,7 +37,7 @@ func contradictions(o *owned, after patch.Document) diag.Diagnostics {
 		if _, named := o.want[other.Pointer()]; !named {
 			way = fmt.Sprintf("The image has %s already, and this configuration does not own it: leave %s out, or own %s as well and take it off the image with %s = false.",
 				other.Key, mine.Path(), other.Path(), other.Path())
-			if other.Kind != attribute.Flag {
+			if other.Kind != attribute.Flag || !settable(other) {
 				way = fmt.Sprintf("The image has %s already, and this configuration does not own it: leave %s out, or take the other off the image first.", other.Key, mine.Path())
 			}
 		}
@@ -52,6 +53,12 @@ func contradictions(o *owned, after patch.Document) diag.Diagnostics {
 			fmt.Sprintf("%s is only for images whose %s is %q, and this one's is %s. Leave it out.", a.Path(), a.Needs.Key, a.Needs.Value, show(needed, after[needed])))
 	}
 	return diags
+}
+
+// settable says whether an attribute can be set on the cloud of the provider.
+func (r *metadataResource) settable(a *attribute.Attribute) bool {
+	service, problem := r.clients.ImageService()
+	return problem.HasError() || r.clients.AllowUndocumented || a.CheckOn(service.Cloud()) == nil
 }
 
 // alone returns the document of nothing but what is owned.

@@ -190,7 +190,7 @@ func (r adoption) check(key string, value patch.Value) error {
 		return err
 	}
 	if r.cloud.IMS() && attribute.Describes(key) {
-		if row := attribute.ByKey(key); row != nil && row.CheckOn(r.cloud) != nil {
+		if row := attribute.ByKey(key); row != nil && !r.undocumented && row.CheckOn(r.cloud) != nil {
 			return row.CheckOn(r.cloud)
 		}
 		if a != nil {

@@ -164,7 +164,7 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return
 	}
 	if !unchanged {
-		resp.Diagnostics.Append(contradictions(&step.after, step.difference(have).Patch.Apply(have))...)
+		resp.Diagnostics.Append(contradictions(&step.after, step.difference(have).Patch.Apply(have), r.settable)...)
 		resp.Diagnostics.Append(r.impossibleTags(step, have)...)
 		resp.Diagnostics.Append(r.unwritable(step, have)...)
 		if resp.Diagnostics.HasError() {

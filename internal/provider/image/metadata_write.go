@@ -53,10 +53,21 @@ func (s *store) Read(ctx context.Context) (patch.Document, error) {
 		}
 		tflog.Info(ctx, "waiting for the image to become active", map[string]any{"image_id": s.id, "status": early.Status})
 		if err := s.pause(ctx, pause); err != nil {
-			return nil, fmt.Errorf("%w: %w", early, err)
+			return nil, &waitError{early, err}
 		}
 	}
 }
+
+// waitError is a wait for an image that ended before the image was active.
+type waitError struct {
+	early *imageservice.NotReadyError
+	cause error
+}
+
+func (e *waitError) Error() string { return e.early.Error() }
+
+// Unwrap returns what was waited for and why that ended.
+func (e *waitError) Unwrap() []error { return []error{e.early, e.cause} }
 
 // pause waits, unless the context of the run ends before.
 func (s *store) pause(ctx context.Context, d time.Duration) error {

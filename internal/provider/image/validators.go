@@ -154,7 +154,7 @@ func (r *metadataResource) ValidateConfig(_ context.Context, req resource.Valida
 			}
 		}
 	}
-	resp.Diagnostics.Append(contradictions(&o, o.alone())...)
+	resp.Diagnostics.Append(contradictions(&o, o.alone(), func(*attribute.Attribute) bool { return true })...)
 }
 
 // keysOf returns the elements of a map, whose keys are known before their values.
