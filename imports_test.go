@@ -31,11 +31,12 @@ var rooms = []room{
 		path: "internal/imageservice", own: []string{"internal/patch", "internal/transport", "internal/imageservice/attribute"},
 		libraries: []string{"github.com/gophercloud/gophercloud/v2", "gopkg.in/yaml", "go.yaml.in/yaml"},
 	},
+	{path: "internal/horizon", own: []string{"internal/patch", "internal/transport"}},
 	{path: "internal/simulator"},
 	{path: "internal/acceptance", free: true, own: []string{"internal/simulator"}},
 	{
 		path: "internal/provider", free: true,
-		own: []string{"internal/patch", "internal/change", "internal/transport", "internal/imageservice", "internal/provider"},
+		own: []string{"internal/patch", "internal/change", "internal/transport", "internal/imageservice", "internal/horizon", "internal/provider"},
 	},
 	{path: "", free: true, own: []string{"internal"}},
 }

@@ -63,6 +63,30 @@ const (
 	assumeFilters = "ims-undocumented-filters"
 )
 
+// The assumptions about Horizon.
+const (
+	// assumeUnknownFields is what becomes of a field that a request does not have.
+	assumeUnknownFields = "horizon-unknown-fields"
+	// assumeHorizonLocation is the header of a creation that names what it made.
+	assumeHorizonLocation = "horizon-location"
+	// assumeOmitted is what becomes of optional fields that an update leaves out.
+	assumeOmitted = "horizon-put-omitted"
+	// assumeInUse is the status of a deletion of what is in use.
+	assumeInUse = "horizon-delete-in-use"
+	// assumeDelete is what a deletion leaves.
+	assumeDelete = "horizon-delete"
+	// assumeStatus is whether Horizon itself changes the status of an object.
+	assumeStatus = "horizon-status"
+	// assumeAssetTwins is whether a version can have two assets for one purpose.
+	assumeAssetTwins = "horizon-asset-twins"
+	// assumePassword is the JSON type of the password of a login.
+	assumePassword = "horizon-password"
+	// assumeRefreshRefused is the status for a refresh token that is not valid.
+	assumeRefreshRefused = "horizon-refresh-refused"
+	// assumeBetween is how the ends of a range are called in a filter.
+	assumeBetween = "horizon-between"
+)
+
 var assumptions = map[string]assumptionRule{
 	assumeDatabase: {values: []string{"sqlite", "mysql"}},
 	assumeLocation: {values: []string{"dropped", "kept"}},
@@ -84,6 +108,17 @@ var assumptions = map[string]assumptionRule{
 	assumeListedTags:       {values: []string{"key=value", "key.value"}},
 	assumeEmptyTags:        {values: []string{"bare", "separated"}},
 	assumeFilters:          {values: []string{"refused", "ignored"}},
+
+	assumeUnknownFields:   {values: []string{"refused", "ignored"}},
+	assumeHorizonLocation: {values: []string{"absolute", "path", "absent"}},
+	assumeOmitted:         {values: []string{"cleared", "kept"}},
+	assumeInUse:           {values: []string{"400", "409"}},
+	assumeDelete:          {values: []string{"removed", "marked"}},
+	assumeStatus:          {values: []string{"kept", "progresses"}},
+	assumeAssetTwins:      {values: []string{"refused", "accepted"}},
+	assumePassword:        {values: []string{"string", "array"}},
+	assumeRefreshRefused:  {values: []string{"400", "401"}},
+	assumeBetween:         {values: []string{"snake-case", "camel-case"}},
 }
 
 // CheckAssumption returns an error unless the simulator knows an assumption of

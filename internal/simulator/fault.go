@@ -35,7 +35,8 @@ const (
 	// EffectHang neither carries the request out nor answers until the client
 	// has gone.
 	EffectHang Effect = "hang"
-	// EffectExpireToken revokes the token of the request before carrying it out.
+	// EffectExpireToken revokes the token of the request before carrying it out:
+	// of a refresh of a session of Horizon, the refresh token.
 	EffectExpireToken Effect = "expire-token"
 	// EffectSilentDrop answers a write with success and the unchanged document,
 	// and stores nothing.
@@ -81,7 +82,8 @@ type Fault struct {
 	Code string `json:"code,omitempty"`
 	// Status, Body, ContentType and RetryAfter form the answer of EffectStatus
 	// and EffectHTMLPage. Without a body and a code the answer is that of the
-	// flavor for the status.
+	// flavor, or of Horizon, for the status. RetryAfter goes into the header that
+	// the service has for it, with 429 of Horizon X-Rate-Limit-Retry-After-Seconds.
 	Status      int    `json:"status,omitempty"`
 	Body        string `json:"body,omitempty"`
 	ContentType string `json:"content_type,omitempty"`

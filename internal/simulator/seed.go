@@ -33,6 +33,11 @@ type Description struct {
 	ApplicationCredential ApplicationCredential `json:"application_credential"`
 	// Regions maps a region to the address of its image service.
 	Regions map[string]string `json:"regions"`
+	// Horizon is the address of Horizon, without /rest, and Domain the one in
+	// which the same users sign in there with the same passwords: demo and admin
+	// as administrators, reader with the right to read, other without rights.
+	Horizon string `json:"horizon"`
+	Domain  string `json:"domain"`
 }
 
 // Account is a user and the project that it works in.
@@ -71,7 +76,7 @@ func (s *Simulator) Describe(base string) Description {
 		Identity: base + "/identity/v3", Image: addresses[RegionOne],
 		Username: "demo", Password: accounts["demo"].Password, UserDomainName: domainName, ProjectName: "demo",
 		AccessKey: s.AccessKey("demo").ID, SecretKey: s.AccessKey("demo").Secret,
-		Accounts: accounts, Regions: addresses,
+		Accounts: accounts, Regions: addresses, Horizon: base + horizonPath, Domain: HorizonDomain,
 		ApplicationCredential: ApplicationCredential{ID: credential.id, Name: credential.name, Secret: credential.secret},
 	}
 }

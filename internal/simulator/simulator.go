@@ -1,8 +1,9 @@
 // Package simulator stands in for the services that the provider talks to:
-// Keystone v3 and Glance v2 of OpenStack, and the Image Management Service (IMS)
-// of Huawei Cloud and Open Telekom Cloud. It is written from measurements of
-// Keystone 22 and Glance 25.1 and from the vendors' API references, not from the
-// provider's client, so that the two can disagree; where nothing was measured or
+// Keystone v3 and Glance v2 of OpenStack, the Image Management Service (IMS) of
+// Huawei Cloud and Open Telekom Cloud, and the Server REST API of Omnissa
+// Horizon. It is written from measurements of Keystone 22 and Glance 25.1 and
+// from the vendors' API references, not from the provider's client, so that the
+// two can disagree; where nothing was measured or
 // documented, ASSUMPTIONS.md says what it does and why. It imports nothing of the
 // provider.
 package simulator
@@ -26,6 +27,9 @@ type Options struct {
 	// ParseFlavor refuses makes New panic. Quotas, policies and protections are
 	// Glance's; IMS has none of them.
 	Flavor Flavor
+	// Release is the release of Horizon; empty means the newest that is known. One
+	// that ParseRelease refuses makes New panic.
+	Release string
 	// Clock is where time comes from; nil means the machine's clock.
 	Clock func() time.Time
 	// ClockRate is how many times as fast as Clock the simulator's clock runs; 0
@@ -51,7 +55,8 @@ type Options struct {
 	// Assumptions choose among behaviours that nothing settles, by name, see
 	// ASSUMPTIONS.md. One that CheckAssumption refuses makes New panic.
 	Assumptions map[string]string
-	// Empty leaves out the images of the inventory.
+	// Empty leaves out the images of the inventory, and the stream of Horizon's
+	// catalogue.
 	Empty bool
 }
 
@@ -65,6 +70,7 @@ type Simulator struct {
 	imsStores   map[string]*imsStore
 	quotas      quotas
 	protections protections
+	horizon     *horizon
 	faults      faultTable
 	recorder    recorder
 }
@@ -121,6 +127,11 @@ func New(options Options) *Simulator {
 		panic("simulator: " + err.Error())
 	}
 	options.Flavor = flavor
+	release, err := ParseRelease(options.Release)
+	if err != nil {
+		panic("simulator: " + err.Error())
+	}
+	options.Release = release
 	if options.TokenLifetime == 0 {
 		options.TokenLifetime = time.Hour
 		if flavor.ims() {
@@ -139,7 +150,9 @@ func New(options Options) *Simulator {
 		imsStores:   map[string]*imsStore{},
 		quotas:      quotas{properties: orDefault(options.PropertyQuota), tags: orDefault(options.TagQuota)},
 		protections: compileProtections(options.Protections),
+		horizon:     newHorizon(),
 	}
+	s.seedHorizon()
 	for _, r := range regions {
 		switch {
 		case r.images == "":
@@ -221,6 +234,14 @@ func (s *Simulator) serveService(w http.ResponseWriter, r *http.Request, body []
 		s.serveIdentity(w, r, rest, body)
 		return
 	}
+	if rest, ok := under(path, horizonPath); ok {
+		rq := &horizonRequest{
+			writeCourse: s.course(fault), sim: s, horizon: s.horizon, release: s.options.Release, base: baseURL(r) + horizonPath + "/rest",
+			r: r, query: r.URL.Query(), body: body,
+		}
+		rq.serveHorizon(w, rest)
+		return
+	}
 	for _, region := range regions {
 		if region.images == "" {
 			continue
@@ -297,6 +318,7 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []by
 		breakConnection(w)
 	case EffectExpireToken:
 		s.identity.revoke(r.Header.Get("X-Auth-Token"))
+		s.horizon.revoke(r, body)
 	}
 	answer := &bufferedAnswer{header: http.Header{}}
 	s.serveService(answer, r, body, fault)
@@ -321,7 +343,7 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, body []by
 // writeFault sends the answer that a fault brings along.
 func (s *Simulator) writeFault(w http.ResponseWriter, r *http.Request, fault *Fault) {
 	if fault.RetryAfter != "" {
-		w.Header().Set("Retry-After", fault.RetryAfter)
+		w.Header().Set(retryHeader(r.URL.Path, fault.Status), fault.RetryAfter)
 	}
 	body, contentType := fault.Body, fault.ContentType
 	if body == "" && fault.Effect == EffectHTMLPage {
@@ -330,7 +352,7 @@ func (s *Simulator) writeFault(w http.ResponseWriter, r *http.Request, fault *Fa
 		contentType = "text/html"
 	}
 	if body == "" {
-		s.usualError(fault).write(w, r)
+		s.usualError(r.URL.Path, fault).write(w, r)
 		return
 	}
 	if contentType == "" {
@@ -342,7 +364,10 @@ func (s *Simulator) writeFault(w http.ResponseWriter, r *http.Request, fault *Fa
 
 // usualError is the answer with a fault's code, or else with its status: in
 // front of IMS the gateway gives those of authentication and of throttling.
-func (s *Simulator) usualError(fault *Fault) refusal {
+func (s *Simulator) usualError(path string, fault *Fault) refusal {
+	if _, ok := under(path, horizonPath); ok {
+		return s.horizonUsualError(fault.Status)
+	}
 	if fault.Code != "" {
 		// AddFault has let in known codes only.
 		refused, _ := errorOfCode(fault.Code)

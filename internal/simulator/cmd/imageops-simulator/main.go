@@ -50,6 +50,11 @@ func parse(arguments []string, stderr io.Writer) (configuration, error) {
 		c.options.Flavor = flavor
 		return err
 	})
+	flags.Func("release", "release of Horizon, such as 2312; the newest is the default", func(name string) error {
+		release, err := simulator.ParseRelease(name)
+		c.options.Release = release
+		return err
+	})
 	flags.DurationVar(&c.options.TokenLifetime, "token-lifetime", 0, "how long a token is valid; 0 means 1h, or 24h with the vendors' flavors")
 	flags.IntVar(&c.options.PropertyQuota, "property-quota", 0, "most properties of an image of Glance; 0 means 128, negative no limit")
 	flags.IntVar(&c.options.TagQuota, "tag-quota", 0, "most tags of an image of Glance; 0 means 128, negative no limit")

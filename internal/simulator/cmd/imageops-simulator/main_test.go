@@ -62,6 +62,31 @@ func TestServesUntilToldToEnd(t *testing.T) {
 	}
 }
 
+func TestServesARelease(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	output, input := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"-release", "2206"}, input, io.Discard)
+		_ = input.Close()
+	}()
+	d, _ := describe(t, output)
+	for path, want := range map[string]int{"/rest/external/v2/base-snapshots": 401, "/rest/external/v2/base-vms": 404} {
+		response, err := http.Get(d.Horizon + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want || d.Domain != "DEMO" {
+			t.Errorf("%s is answered with %d, description %+v", path, response.StatusCode, d)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 func TestServesAFlavor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	output, input := io.Pipe()
@@ -95,6 +120,7 @@ func TestRefusesWhatItCannotServe(t *testing.T) {
 		"-assume nothing=at-all":  "unknown assumption",
 		"-policy open":            "unknown policy",
 		"-flavor aws":             "unknown flavor",
+		"-release 2209":           "unknown release",
 		"-clock-rate 0":           "not more than 0",
 		"-listen 127.0.0.1:0 now": "unexpected argument",
 	} {
@@ -106,12 +132,12 @@ func TestRefusesWhatItCannotServe(t *testing.T) {
 }
 
 func TestOptionsOfTheCommandLine(t *testing.T) {
-	c, err := parse(strings.Fields("-flavor huaweicloud -clock-rate 60 -token-lifetime 5m -property-quota 8 -tag-quota -1 -policy secure-rbac"), io.Discard)
+	c, err := parse(strings.Fields("-flavor huaweicloud -release 2306 -clock-rate 60 -token-lifetime 5m -property-quota 8 -tag-quota -1 -policy secure-rbac"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := c.options
-	if o.Flavor != simulator.FlavorHuaweiCloud || o.ClockRate != 60 || o.TokenLifetime != 5*time.Minute || o.PropertyQuota != 8 || o.TagQuota != -1 || o.Policy != simulator.PolicySecureRBAC {
+	if o.Flavor != simulator.FlavorHuaweiCloud || o.Release != "2306" || o.ClockRate != 60 || o.TokenLifetime != 5*time.Minute || o.PropertyQuota != 8 || o.TagQuota != -1 || o.Policy != simulator.PolicySecureRBAC {
 		t.Errorf("options are %+v", o)
 	}
 }
