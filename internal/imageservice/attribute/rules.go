@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -53,7 +54,7 @@ func (a *Attribute) CheckOn(c Cloud) error {
 // CheckText says why a text cannot be the attribute's value; nil if it can.
 func (a *Attribute) CheckText(s string) error {
 	if len(a.OneOf) > 0 && !a.offers(s) {
-		return fmt.Errorf("%q is not among its values, which are %s", s, strings.Join(a.OneOf, ", "))
+		return fmt.Errorf("%q is not among its values, which are %s", s, quoted(a.OneOf))
 	}
 	if n := utf8.RuneCountInString(s); a.Max > 0 && int64(n) > a.Max {
 		return fmt.Errorf("it has %d characters; the image service keeps at most %d", n, a.Max)
@@ -68,6 +69,14 @@ func (a *Attribute) CheckText(s string) error {
 		return fmt.Errorf("it has the character %q, which the image service refuses there", s[i])
 	}
 	return CheckText(s)
+}
+
+func quoted(values []string) string {
+	all := make([]string, len(values))
+	for i, value := range values {
+		all[i] = strconv.Quote(value)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (a *Attribute) offers(s string) bool {

@@ -20,17 +20,17 @@ func ims(members object) object { return object{"ims": members} }
 // validated are the rules that hold everywhere, so that `terraform validate`
 // finds what breaks them.
 var validated = []imsRule{
-	{"visibility", object{"visibility": "Public"}, object{"visibility": "community"}, "visibility", []string{`"Public"`, "private, shared, community, public"}},
-	{"hw_firmware_type", object{"hw_firmware_type": "UEFI"}, object{"hw_firmware_type": "uefi"}, "hw_firmware_type", []string{`"UEFI"`, "bios, uefi"}},
+	{"visibility", object{"visibility": "Public"}, object{"visibility": "community"}, "visibility", []string{`"Public"`, `"private", "shared", "community", "public"`}},
+	{"hw_firmware_type", object{"hw_firmware_type": "UEFI"}, object{"hw_firmware_type": "uefi"}, "hw_firmware_type", []string{`"UEFI"`, `"bios", "uefi"`}},
 	{"support_xen_gpu_type", at("ims.support_xen_gpu_type", "M60"), at("ims.support_xen_gpu_type", "M60_vGPU"), "ims.support_xen_gpu_type", []string{`"M60"`, "M60_vGPU"}},
 	{"support_kvm_gpu_type", at("ims.support_kvm_gpu_type", "M60_vGPU"), at("ims.support_kvm_gpu_type", "P100"), "ims.support_kvm_gpu_type",
-		[]string{`"M60_vGPU"`, "M60, V100_vGPU, P2V_V100, P100, V100"}},
+		[]string{`"M60_vGPU"`, `"M60", "V100_vGPU", "P2V_V100", "P100", "V100"`}},
 	{"support_agent_list", at("ims.support_agent_list", []any{"hss", "mon"}), at("ims.support_agent_list", []any{"hss", "ces"}),
 		"ims.support_agent_list[{{String []} mon}]", []string{`"ces"`, `"hss"`, `"mon"`}},
-	{"os_bit", at("ims.os_bit", "128"), at("ims.os_bit", "64"), "ims.os_bit", []string{`"128"`, "32, 64"}},
-	{"os_type", at("ims.os_type", "BSD"), at("ims.os_type", "linux"), "ims.os_type", []string{`"BSD"`, "Linux, Windows, Other"}},
+	{"os_bit", at("ims.os_bit", "128"), at("ims.os_bit", "64"), "ims.os_bit", []string{`"128"`, `"32", "64"`}},
+	{"os_type", at("ims.os_type", "BSD"), at("ims.os_type", "linux"), "ims.os_type", []string{`"BSD"`, `"Linux", "Windows", "Other"`}},
 	{"platform", at("ims.platform", "Arch"), at("ims.platform", "RedHat"), "ims.platform",
-		[]string{`"Arch"`, "Windows, Ubuntu, Red Hat, SUSE, CentOS, Debian, OpenSUSE, Oracle Linux, Fedora, Other, CoreOS, EulerOS"}},
+		[]string{`"Arch"`, `"Windows", "Ubuntu", "Red Hat", "SUSE", "CentOS", "Debian", "OpenSUSE", "Oracle Linux", "Fedora", "Other", "CoreOS", "EulerOS"`}},
 
 	{"min_disk, least", object{"min_disk": -1}, object{"min_disk": 0}, "min_disk", []string{"0", "2147483647", "-1"}},
 	{"min_disk, greatest", object{"min_disk": 2147483648}, object{"min_disk": 2147483647}, "min_disk", []string{"2147483647", "2147483648"}},
