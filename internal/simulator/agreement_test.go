@@ -144,11 +144,23 @@ func simulatedCloud(t *testing.T, options Options) *cloud {
 // to close ends without an answer, which says nothing about either side.
 var signInClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
+// postSignIn sends a sign-in. Keystone's workers now and then close a connection
+// without an answer, which says nothing about either side; a sign-in too many does
+// no harm.
+func postSignIn(authURL, body string) (response *http.Response, err error) {
+	for range 3 {
+		if response, err = signInClient.Post(authURL+"/auth/tokens", "application/json", strings.NewReader(body)); err == nil {
+			return response, nil
+		}
+	}
+	return nil, err
+}
+
 func (c *cloud) signIn(authURL, user, password, domain, project string) {
 	c.t.Helper()
 	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":%q,"password":%q,"domain":{"name":%q}}}},
 		"scope":{"project":{"name":%q,"domain":{"name":%q}}}}}`, user, password, domain, project, domain)
-	response, err := signInClient.Post(authURL+"/auth/tokens", "application/json", strings.NewReader(body))
+	response, err := postSignIn(authURL, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -614,7 +626,7 @@ func compareLists(t *testing.T, actual, simulated *cloud) {
 func (c *cloud) signInOutcome(body string) string {
 	c.t.Helper()
 	filled := strings.NewReplacer("PASSWORD", c.password, "TOKEN", c.tokens["demo"]).Replace(body)
-	response, err := signInClient.Post(c.identity+"/auth/tokens", "application/json", strings.NewReader(filled))
+	response, err := postSignIn(c.identity, filled)
 	if err != nil {
 		c.t.Fatal(err)
 	}
