@@ -556,3 +556,16 @@ func TestRequestThatIsAlwaysRefusedEndsWhileOthersAreAccepted(t *testing.T) {
 		t.Errorf("%v after %d patches", err, refused)
 	}
 }
+
+// A gateway that does not mind old signatures takes those of a machine whose clock
+// is wrong; the client does not judge its own clock.
+func TestKeyOfAMachineWithAWrongClockWorksWhereTheGatewayDoesNotMind(t *testing.T) {
+	for _, age := range []string{"unlimited", "15m"} {
+		s := newSimulated(t, "huaweicloud", map[string]string{"signature-age": age})
+		id := s.golden(nil)
+		s.sim.Advance(time.Hour)
+		if _, err := s.client("permanent key", nil).Image(t.Context(), id); (err == nil) != (age == "unlimited") {
+			t.Errorf("signature-age %s: %v", age, err)
+		}
+	}
+}
