@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/imageops/terraform-provider-imageops/internal/horizon"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
@@ -43,6 +44,7 @@ const (
 	defaultRequestTimeout = 60 * time.Second
 	defaultMaxRetries     = 4
 	defaultVerifyAfter    = 400 * time.Millisecond
+	defaultPollInterval   = 15 * time.Second
 )
 
 var _ provider.Provider = (*imageops)(nil)
@@ -76,23 +78,28 @@ func (p *imageops) Metadata(_ context.Context, _ provider.MetadataRequest, resp 
 // model is the configuration of the provider.
 type model struct {
 	ImageService   types.Object `tfsdk:"image_service"`
+	Horizon        types.Object `tfsdk:"horizon"`
 	RequestTimeout types.String `tfsdk:"request_timeout"`
 	MaxRetries     types.Int64  `tfsdk:"max_retries"`
 }
 
-const imageServiceSection = "image_service"
+// The sections of the configuration.
+const (
+	imageServiceSection = "image_service"
+	horizonSection      = "horizon"
+)
 
-// argument is one argument of the image_service section that goes to the client
-// as it is: a text, with the environment variable that it falls back to.
-type argument struct {
+// argument is one argument of a section that goes to the client as it is: a
+// text, with the environment variable that it falls back to.
+type argument[C any] struct {
 	name        string
 	description string
 	variables   string
 	sensitive   bool
-	field       func(*imageservice.Config) *string
+	field       func(*C) *string
 }
 
-var arguments = []argument{
+var imageArguments = []argument[imageservice.Config]{
 	{"endpoint", "URL of the image service, with or without `/v2`, which overrides the catalogue.", "", false, func(c *imageservice.Config) *string { return &c.Endpoint }},
 	{"interface", "Which endpoint of the catalogue to use: `public` (default), `internal` or `admin`.", "`OS_INTERFACE`", false, func(c *imageservice.Config) *string { return &c.Interface }},
 	{"cloud", "Entry of `clouds.yaml` to take what is not given here from.", "`OS_CLOUD`", false, func(c *imageservice.Config) *string { return &c.Cloud }},
@@ -162,25 +169,26 @@ func (p *imageops) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			MarkdownDescription: "Whether to accept any certificate of the servers. Default `false`; also `OS_INSECURE`.",
 		},
 	}
-	for _, a := range arguments {
-		description := a.description
-		if a.variables != "" {
-			description += " Also " + a.variables + "."
-		}
-		s := schema.StringAttribute{Optional: true, Sensitive: a.sensitive, MarkdownDescription: description}
-		if a.name == "interface" {
-			s.Validators = []validator.String{stringvalidator.OneOf("public", "internal", "admin")}
-		}
-		section[a.name] = s
+	addArguments(section, imageArguments)
+	if a, ok := section["interface"].(schema.StringAttribute); ok {
+		a.Validators = []validator.String{stringvalidator.OneOf("public", "internal", "admin")}
+		section["interface"] = a
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Golden images as code: owns a part of the metadata of images that something else made, and shows the JSON Patch that it will send in the plan.",
+		MarkdownDescription: "Golden images as code: owns a part of the metadata of images that something else made, keeps the image catalogue of Omnissa Horizon, " +
+			"and shows the JSON Patch of each change in the plan.",
 		Attributes: map[string]schema.Attribute{
 			imageServiceSection: schema.SingleNestedAttribute{
 				Optional: true,
 				MarkdownDescription: "How to reach the image service (OpenStack Glance, or the Image Management Service of Huawei Cloud or Open Telekom Cloud) and sign in. Each argument falls back to the entry of `clouds.yaml` that `cloud` or `OS_CLOUD` names, " +
 					"then to the `OS_*` variables; the section can be left out when those say everything.",
 				Attributes: section,
+			},
+			horizonSection: schema.SingleNestedAttribute{
+				Optional: true,
+				MarkdownDescription: "How to reach Omnissa (formerly VMware) Horizon and sign in. Each argument falls back to its `HORIZON_*` variable; " +
+					"the section can be left out when those say everything.",
+				Attributes: horizonAttributes(),
 			},
 			"request_timeout": schema.StringAttribute{
 				Optional:            true,
@@ -213,57 +221,88 @@ func (p *imageops) Configure(ctx context.Context, req provider.ConfigureRequest,
 // connect makes the clients. It calls no server; what is wrong with a section
 // is only an error for the resources that need it.
 func (p *imageops) connect(m model) (*plan.Clients, diag.Diagnostics) {
-	var diags diag.Diagnostics
-	if unknown := unknownArguments(m); len(unknown) > 0 {
-		return plan.NewClients(nil, nil, unknown, plan.Settings{VerifyAfter: defaultVerifyAfter}), nil
-	}
-	c := imageservice.Config{
-		UserAgent:      fmt.Sprintf("terraform-provider-imageops/%s (%s; %s)", p.version, runtime.GOOS, runtime.GOARCH),
-		RequestTimeout: duration(m.RequestTimeout, defaultRequestTimeout),
-		MaxRetries:     defaultMaxRetries,
-		Log:            func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
+	settings := plan.Settings{VerifyAfter: defaultVerifyAfter}
+	common := connection{
+		userAgent: fmt.Sprintf("terraform-provider-imageops/%s (%s; %s)", p.version, runtime.GOOS, runtime.GOARCH),
+		timeout:   duration(m.RequestTimeout, defaultRequestTimeout),
+		retries:   defaultMaxRetries,
+		log:       func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
 	}
 	if !m.MaxRetries.IsNull() {
-		c.MaxRetries = int(m.MaxRetries.ValueInt64())
+		common.retries = int(m.MaxRetries.ValueInt64())
 	}
-	section := m.ImageService.Attributes()
-	text := func(name string) string {
-		s, _ := section[name].(basetypes.StringValue)
-		return s.ValueString()
+	images, diags := connectImages(m, common, &settings)
+	pod, more := connectHorizon(m, common, &settings)
+	diags.Append(more...)
+	return plan.NewClients(images, pod, settings), diags
+}
+
+// connection is what the clients have in common.
+type connection struct {
+	userAgent string
+	timeout   time.Duration
+	retries   int
+	log       func(ctx context.Context, message string, fields map[string]any)
+}
+
+// section is a section of the configuration whose arguments are all known.
+type section map[string]attr.Value
+
+func (s section) text(name string) string {
+	value, _ := s[name].(basetypes.StringValue)
+	return value.ValueString()
+}
+
+// flag returns a boolean argument, nil when it is not given.
+func (s section) flag(name string) *bool {
+	if value, ok := s[name].(basetypes.BoolValue); ok && !value.IsNull() {
+		return value.ValueBoolPointer()
 	}
-	c.Flavor, c.UpdatePath, c.PatchFormat = text("flavor"), text("update_path"), text("patch_format")
-	for _, a := range arguments {
-		*a.field(&c) = text(a.name)
+	return nil
+}
+
+func (s section) duration(name string, otherwise time.Duration) time.Duration {
+	value, ok := s[name].(basetypes.StringValue)
+	if !ok {
+		return otherwise
 	}
-	if insecure, ok := section["insecure"].(basetypes.BoolValue); ok && !insecure.IsNull() {
-		c.Insecure = insecure.ValueBoolPointer()
+	return duration(value, otherwise)
+}
+
+func connectImages(m model, common connection, settings *plan.Settings) (plan.Service[*imageservice.Client], diag.Diagnostics) {
+	type service = *imageservice.Client
+	if unknown := unknownArguments(m, imageServiceSection, m.ImageService); len(unknown) > 0 {
+		return plan.NotKnownYet[service](unknown), nil
 	}
-	if batch, ok := section["batch_reads"].(basetypes.BoolValue); ok && !batch.IsNull() {
-		c.BatchReads = batch.ValueBoolPointer()
-	}
-	settings := plan.Settings{VerifyAfter: defaultVerifyAfter}
-	if v, ok := section["verify_after"].(basetypes.StringValue); ok {
-		settings.VerifyAfter = duration(v, defaultVerifyAfter)
-	}
-	if undocumented, ok := section["allow_undocumented"].(basetypes.BoolValue); ok {
-		settings.AllowUndocumented = undocumented.ValueBool()
-	}
+	given := section(m.ImageService.Attributes())
+	settings.VerifyAfter = given.duration("verify_after", defaultVerifyAfter)
+	undocumented := given.flag("allow_undocumented")
+	settings.AllowUndocumented = undocumented != nil && *undocumented
 	if m.ImageService.IsNull() && os.Getenv("OS_CLOUD") == "" && os.Getenv("OS_AUTH_URL") == "" {
-		return plan.NewClients(nil, missingSection(), nil, settings), nil
+		return plan.Misconfigured[service](missingImageService()), nil
+	}
+	c := imageservice.Config{
+		UserAgent: common.userAgent, RequestTimeout: common.timeout, MaxRetries: common.retries, Log: common.log,
+		Flavor: given.text("flavor"), UpdatePath: given.text("update_path"), PatchFormat: given.text("patch_format"),
+		Insecure: given.flag("insecure"), BatchReads: given.flag("batch_reads"),
+	}
+	for _, a := range imageArguments {
+		*a.field(&c) = given.text(a.name)
 	}
 	client, err := imageservice.New(c)
 	if err != nil {
-		return plan.NewClients(nil, configurationProblem(err), nil, settings), nil
+		return plan.Misconfigured[service](configurationProblem(imageServiceSection, err)), nil
 	}
+	var diags diag.Diagnostics
 	if client.Insecure() {
 		diags.AddAttributeWarning(path.Root(imageServiceSection).AtName("insecure"), "Certificates are not checked",
 			"The provider accepts any certificate of the identity and image services, so that anybody on the way can read the password and change what is written. "+
 				"Give the certificate authority with cacert instead.")
 	}
-	return plan.NewClients(client, nil, nil, settings), diags
+	return plan.Connected(client), diags
 }
 
-func missingSection() diag.Diagnostic {
+func missingImageService() diag.Diagnostic {
 	return diag.NewErrorDiagnostic("Missing image_service",
 		"The provider has no image_service section, and neither OS_CLOUD nor OS_AUTH_URL is set, so it does not know where the images are. "+
 			"Name an entry of clouds.yaml:\n\n  provider \"imageops\" {\n    image_service = { cloud = \"mycloud\" }\n  }\n\n"+
@@ -271,33 +310,40 @@ func missingSection() diag.Diagnostic {
 			"OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET.")
 }
 
-func configurationProblem(err error) diag.Diagnostic {
-	var configuration *imageservice.ConfigError
-	const summary = "Invalid image_service configuration"
-	if !errors.As(err, &configuration) {
+func configurationProblem(name string, err error) diag.Diagnostic {
+	summary := fmt.Sprintf("Invalid %s configuration", name)
+	var field, text string
+	var images *imageservice.ConfigError
+	var pod *horizon.ConfigError
+	switch {
+	case errors.As(err, &images):
+		field, text = images.Field, images.Message
+	case errors.As(err, &pod):
+		field, text = pod.Field, pod.Message
+	default:
 		return diag.NewErrorDiagnostic(summary, err.Error())
 	}
-	text := configuration.Message
-	if !strings.HasPrefix(text, configuration.Field) {
-		text = configuration.Field + ": " + text
+	if !strings.HasPrefix(text, field) {
+		text = field + ": " + text
 	}
 	return diag.NewErrorDiagnostic(summary, text)
 }
 
-// unknownArguments returns the arguments that are not known in this plan.
-func unknownArguments(m model) []string {
+// unknownArguments returns the arguments of a section, and of those that concern
+// every section, that are not known in this plan.
+func unknownArguments(m model, name string, given types.Object) []string {
 	var unknown []string
-	if m.ImageService.IsUnknown() {
-		unknown = append(unknown, imageServiceSection)
+	if given.IsUnknown() {
+		unknown = append(unknown, name)
 	}
-	for name, value := range m.ImageService.Attributes() {
+	for argument, value := range given.Attributes() {
 		if value.IsUnknown() {
-			unknown = append(unknown, imageServiceSection+"."+name)
+			unknown = append(unknown, name+"."+argument)
 		}
 	}
-	for name, value := range map[string]attr.Value{"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries} {
+	for argument, value := range map[string]attr.Value{"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries} {
 		if value.IsUnknown() {
-			unknown = append(unknown, name)
+			unknown = append(unknown, argument)
 		}
 	}
 	slices.Sort(unknown)

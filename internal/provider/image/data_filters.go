@@ -40,15 +40,6 @@ func dataClients(req datasource.ConfigureRequest, resp *datasource.ConfigureResp
 	return clients
 }
 
-// dataService returns the client, or the one error that says what is missing.
-func dataService(clients *plan.Clients, summary string) (*imageservice.Client, diag.Diagnostics) {
-	if len(clients.Unknown()) > 0 {
-		return nil, diag.Diagnostics{diag.NewErrorDiagnostic(summary+": the provider is not configured yet",
-			clients.UnknownText()+", so nothing can be read. Give values that are known when planning, or first apply what they come from with -target.")}
-	}
-	return clients.ImageService()
-}
-
 // searchedFor are the filters that are results of the same name as well, with
 // what they say as such.
 var searchedFor = map[string]string{
@@ -111,7 +102,7 @@ func (regexValidator) ValidateString(_ context.Context, req validator.StringRequ
 	}
 	if _, err := regexp.Compile(req.ConfigValue.ValueString()); err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid regular expression",
-			fmt.Sprintf("%q does not compile: %s The syntax is RE2, which has no look-around and no back-references.", req.ConfigValue.ValueString(), sentence(err)))
+			fmt.Sprintf("%q does not compile: %s The syntax is RE2, which has no look-around and no back-references.", req.ConfigValue.ValueString(), plan.Sentence(err)))
 	}
 }
 
@@ -173,10 +164,10 @@ func emptySet(set tftypes.Value) bool {
 
 // readFailure is the diagnostic for an error of a read.
 func readFailure(summary, about string, err error) diag.Diagnostic {
-	detail := about + sentence(err)
+	detail := about + plan.Sentence(err)
 	var signIn *imageservice.SignInError
 	if errors.As(err, &signIn) {
-		detail = sentence(err) // It is about no image.
+		detail = plan.Sentence(err) // It is about no image.
 	}
 	if advice := readAdvice(err); advice != "" {
 		detail += "\n\n" + advice

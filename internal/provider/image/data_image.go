@@ -60,12 +60,12 @@ func (s *imageData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *
 
 // ValidateConfig checks that the image is chosen in one way.
 func (s *imageData) ValidateConfig(_ context.Context, req datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse) {
-	v, err := valuesOf(req.Config.Raw)
+	v, err := plan.ValuesOf(req.Config.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to validate image", err.Error())
 		return
 	}
-	if v.given(attrID) != nil {
+	if given(v, attrID) != nil {
 		for _, name := range append(filterNames[:len(filterNames):len(filterNames)], attrMostRecent) {
 			if v[name].IsKnown() && !v[name].IsNull() {
 				resp.Diagnostics.AddAttributeError(path.Root(name), "Image chosen twice",
@@ -74,14 +74,14 @@ func (s *imageData) ValidateConfig(_ context.Context, req datasource.ValidateCon
 		}
 		return
 	}
-	if v[attrID].IsKnown() && !v.filters() {
+	if v[attrID].IsKnown() && !filters(v) {
 		resp.Diagnostics.AddError("No image chosen",
 			"This data source says nothing about the image that it is to find. Give id, or at least one filter: "+strings.Join(filterNames, ", ")+".")
 	}
 }
 
 // filters says whether any filter is given, or may be when all is known.
-func (v values) filters() bool {
+func filters(v values) bool {
 	for _, name := range filterNames {
 		switch value := v[name]; {
 		case !value.IsKnown():
@@ -96,18 +96,18 @@ func (v values) filters() bool {
 }
 
 func (s *imageData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
-	v, err := valuesOf(req.Config.Raw)
+	v, err := plan.ValuesOf(req.Config.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError(unableToReadImage, err.Error())
 		return
 	}
-	service, diags := dataService(s.clients, unableToReadImage)
+	service, diags := s.clients.Images.ClientNow(unableToReadImage)
 	resp.Diagnostics.Append(diags...)
 	if diags.HasError() {
 		return
 	}
 	var d patch.Document
-	if id := v.given(attrID); id != nil {
+	if id := given(v, attrID); id != nil {
 		d, diags = readImage(ctx, service, *id)
 	} else {
 		d, diags = findImage(ctx, service, v)
@@ -120,7 +120,7 @@ func (s *imageData) Read(ctx context.Context, req datasource.ReadRequest, resp *
 	for _, name := range []string{attrNameRegex, attrMemberStatus, attrMostRecent} {
 		result[name] = v[name]
 	}
-	resp.State.Raw = result.object(req.Config.Raw)
+	resp.State.Raw = result.Object(req.Config.Raw)
 }
 
 // readImage reads the image of an id.
@@ -140,14 +140,14 @@ func readImage(ctx context.Context, service *imageservice.Client, id string) (pa
 	}
 	return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrID), unableToReadImage+": image not found",
 		fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region. "+
-			"Check the ID, and that the provider signs in where the image is.\n\n%s", id, where, sentence(err)))}
+			"Check the ID, and that the provider signs in where the image is.\n\n%s", id, where, plan.Sentence(err)))}
 }
 
 // findImage finds the one image that matches the filters.
 func findImage(ctx context.Context, service *imageservice.Client, v values) (patch.Document, diag.Diagnostics) {
 	c, err := criteriaOf(v)
 	if err != nil {
-		return nil, diag.Diagnostics{diag.NewErrorDiagnostic(unableToFindImage, sentence(err))}
+		return nil, diag.Diagnostics{diag.NewErrorDiagnostic(unableToFindImage, plan.Sentence(err))}
 	}
 	found, place, err := c.search(ctx, service)
 	if err != nil {
@@ -156,7 +156,7 @@ func findImage(ctx context.Context, service *imageservice.Client, v values) (pat
 	var mostRecent bool
 	if choice := v[attrMostRecent]; !choice.IsNull() {
 		if err := choice.As(&mostRecent); err != nil {
-			return nil, diag.Diagnostics{diag.NewErrorDiagnostic(unableToFindImage, sentence(err))}
+			return nil, diag.Diagnostics{diag.NewErrorDiagnostic(unableToFindImage, plan.Sentence(err))}
 		}
 	}
 	switch {

@@ -53,19 +53,19 @@ func (s *imagesData) Schema(_ context.Context, _ datasource.SchemaRequest, resp 
 }
 
 func (s *imagesData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
-	v, err := valuesOf(req.Config.Raw)
+	v, err := plan.ValuesOf(req.Config.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError(unableToListImages, err.Error())
 		return
 	}
-	service, diags := dataService(s.clients, unableToListImages)
+	service, diags := s.clients.Images.ClientNow(unableToListImages)
 	resp.Diagnostics.Append(diags...)
 	if diags.HasError() {
 		return
 	}
 	c, err := criteriaOf(v)
 	if err != nil {
-		resp.Diagnostics.AddError(unableToListImages, sentence(err))
+		resp.Diagnostics.AddError(unableToListImages, plan.Sentence(err))
 		return
 	}
 	found, _, err := c.search(ctx, service)
@@ -86,5 +86,5 @@ func (s *imagesData) Read(ctx context.Context, req datasource.ReadRequest, resp 
 	}
 	v[attrImages] = tftypes.NewValue(tftypes.List{ElementType: like}, images)
 	v[attrIDs] = tftypes.NewValue(tftypes.List{ElementType: tftypes.String}, ids)
-	resp.State.Raw = v.object(req.Config.Raw)
+	resp.State.Raw = v.Object(req.Config.Raw)
 }

@@ -46,9 +46,9 @@ type criteria struct {
 
 // criteriaOf reads a configuration that is known and validated.
 func criteriaOf(v values) (*criteria, error) {
-	c := &criteria{visibility: v.text(attrVisibility), memberStatus: v.text(attrMemberStatus)}
-	c.name, c.status, c.owner = v.given(attrName), v.given(attrStatus), v.given(attrOwner)
-	if pattern := v.given(attrNameRegex); pattern != nil {
+	c := &criteria{visibility: v.Text(attrVisibility), memberStatus: v.Text(attrMemberStatus)}
+	c.name, c.status, c.owner = given(v, attrName), given(v, attrStatus), given(v, attrOwner)
+	if pattern := given(v, attrNameRegex); pattern != nil {
 		var err error
 		if c.nameRegex, err = regexp.Compile(*pattern); err != nil {
 			return nil, err
@@ -87,11 +87,11 @@ func criteriaOf(v values) (*criteria, error) {
 }
 
 // given returns a string attribute, nil when it is null or unknown.
-func (v values) given(name string) *string {
+func given(v values, name string) *string {
 	if value := v[name]; value.IsNull() || !value.IsKnown() {
 		return nil
 	}
-	s := v.text(name)
+	s := v.Text(name)
 	return &s
 }
 

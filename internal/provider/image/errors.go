@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -17,35 +15,22 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
 
 // failure is the diagnostic for an error of the client, without an attribute.
 func failure(verb, id string, err error) diag.Diagnostic {
-	detail := fmt.Sprintf("Image %s: %s", id, sentence(err))
+	detail := fmt.Sprintf("Image %s: %s", id, plan.Sentence(err))
 	var signIn *imageservice.SignInError
 	var expired *imageservice.TokenExpiredError
 	if errors.As(err, &signIn) && !errors.As(err, &expired) {
-		detail = sentence(err) // It is about no image.
+		detail = plan.Sentence(err) // It is about no image.
 	}
 	if advice := adviceFor(err); advice != "" {
 		detail += "\n\n" + advice
 	}
 	return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", verb), detail)
-}
-
-// sentence writes an error with a capital and a full stop.
-func sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
-	if text == "" {
-		return "unknown error."
-	}
-	first, size := utf8.DecodeRuneInString(text)
-	text = string(unicode.ToUpper(first)) + text[size:]
-	if !strings.HasSuffix(text, ".") {
-		text += "."
-	}
-	return text
 }
 
 const ofAnotherProject = "These credentials can see the image, but it belongs to another project. Sign in as a member of the project that owns it."
@@ -140,7 +125,7 @@ func (w *write) failure(found patch.Document, err error) diag.Diagnostic {
 	var api *transport.APIError
 	owner, known := found["/owner"].AsString()
 	if errors.As(err, &api) && api.StatusCode == http.StatusForbidden && known && owner != w.object.place.ProjectID && !w.object.administrator() {
-		return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", w.verb), fmt.Sprintf("Image %s: %s\n\n%s", w.object.id, sentence(err), ofAnotherProject))
+		return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", w.verb), fmt.Sprintf("Image %s: %s\n\n%s", w.object.id, plan.Sentence(err), ofAnotherProject))
 	}
 	d := failure(w.verb, w.object.id, err)
 	p, ok := blamed(err)
@@ -166,15 +151,15 @@ func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
 	switch {
 	case errors.As(err, &conflict):
 		for _, k := range conflict.Conflicts {
-			diags.Append(w.conflict(k, conflict.AfterWrite))
+			diags.Append(w.wording().Conflict(k, conflict.AfterWrite))
 		}
 	case errors.As(err, &lost):
 		for _, o := range lost.Lost {
-			text := lostText(w.object.id, patch.Patch{o}, lost.Tries, w.show)
+			text := w.wording().Lost(&change.LostError{Lost: patch.Patch{o}, Tries: lost.Tries})
 			if w.step.owns(o.Path) {
 				text += " If nobody does, the service may swallow this name: use another one."
 			}
-			diags.AddAttributeError(w.step.path(o.Path), fmt.Sprintf("Unable to %s image metadata", w.verb), text)
+			diags.AddAttributeError(w.step.path(o.Path), w.wording().Unable(), text)
 		}
 	default:
 		diags.Append(w.failure(result.Found, err))
@@ -182,27 +167,11 @@ func (w *write) diagnose(result *change.Result, err error) diag.Diagnostics {
 	return diags
 }
 
-// lostText describes operations that the image service acknowledged in vain.
-func lostText(id string, operations patch.Patch, tries int, show func(patch.Pointer, patch.Value) string) string {
-	var lines strings.Builder
-	for _, o := range operations {
-		fmt.Fprintf(&lines, "\n%s is %s instead of %s", o.Path, show(o.Path, o.Old), show(o.Path, o.New))
-	}
-	return fmt.Sprintf("Image %s: the image service acknowledged this write %d times and does not hold it:%s\n"+
-		"Another writer keeps storing an older version of the image. What else was written is kept; run it again when nobody else writes.",
-		id, tries, lines.String())
-}
+// wording is how diagnostics speak of the image.
+func (w *write) wording() plan.Wording { return wording(w.object.id, w.verb, w.show, w.step.path) }
 
-// conflict is the diagnostic for one value that somebody else wrote.
-func (w *write) conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
-	when, sent := "when this was planned", "Nothing was sent."
-	if afterWrite {
-		when, sent = "after it had been written", "The other attributes were written."
-	}
-	return diag.NewAttributeErrorDiagnostic(w.step.path(k.Path), fmt.Sprintf("Unable to %s image metadata: somebody else changed it", w.verb),
-		fmt.Sprintf("Image %s: %s was %s %s, it is %s now, and this configuration wants %s. %s\n\n"+
-			"Run terraform plan to see the difference as it is now and apply that, or set on_conflict = %q to write over what others write in between.",
-			w.object.id, k.Path, w.show(k.Path, k.Expected), when, w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), sent, conflictOverwrite))
+func wording(id, verb string, show func(patch.Pointer, patch.Value) string, at func(patch.Pointer) path.Path) plan.Wording {
+	return plan.Wording{Thing: "image metadata", Object: "Image " + id, Service: "image service", Verb: verb, Show: show, Path: at}
 }
 
 // cancelled describes a run that was interrupted after a write.
@@ -213,7 +182,7 @@ func (w *write) cancelled(result *change.Result, err error) string {
 	}
 	last := ""
 	if !errors.Is(err, context.Canceled) {
-		last = " The last answer was: " + sentence(err)
+		last = " The last answer was: " + plan.Sentence(err)
 	}
 	return fmt.Sprintf("The run was cancelled while image %s was being written. %s The next plan shows what is missing.%s", w.object.id, what, last)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // contradictions returns an error for each attribute of the configuration that
@@ -57,7 +58,7 @@ func contradictions(o *owned, after patch.Document, settable func(*attribute.Att
 
 // settable says whether an attribute can be set on the cloud of the provider.
 func (r *metadataResource) settable(a *attribute.Attribute) bool {
-	service, problem := r.clients.ImageService()
+	service, problem := r.clients.Images.Client()
 	return problem.HasError() || r.clients.AllowUndocumented || a.CheckOn(service.Cloud()) == nil
 }
 
@@ -76,7 +77,7 @@ func (o *owned) alone() patch.Document {
 // service says it does not change. OpenStack refuses nothing of it.
 func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 	var diags diag.Diagnostics
-	service, problem := r.clients.ImageService()
+	service, problem := r.clients.Images.Client()
 	if problem.HasError() || !service.Cloud().IMS() {
 		return nil // A missing client is the error of the call that needs it.
 	}
@@ -85,13 +86,13 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 		at := o.path(p)
 		if tag, ok := p.MemberOf(attribute.Tags); ok {
 			if err := attribute.CheckTagOn(cloud, tag); err != nil {
-				diags.AddAttributeError(at, "Invalid tag", sentence(err))
+				diags.AddAttributeError(at, "Invalid tag", plan.Sentence(err))
 			}
 			continue
 		}
 		if a := o.typed[p]; a != nil {
 			if err := a.CheckOn(cloud); err != nil && !r.clients.AllowUndocumented {
-				diags.AddAttributeError(at, "Attribute cannot be changed on this cloud", fmt.Sprintf("%s: %s", a.Path(), sentence(err)))
+				diags.AddAttributeError(at, "Attribute cannot be changed on this cloud", fmt.Sprintf("%s: %s", a.Path(), plan.Sentence(err)))
 			}
 			continue
 		}
@@ -100,12 +101,12 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 			continue
 		}
 		if err := attribute.CheckPropertyOn(cloud, key); err != nil {
-			diags.AddAttributeError(at, "Invalid property name", sentence(err))
+			diags.AddAttributeError(at, "Invalid property name", plan.Sentence(err))
 		}
 	}
 	if name, ok := o.want["/name"].AsString(); ok {
 		if err := attribute.CheckNameOn(cloud, name); err != nil {
-			diags.AddAttributeError(path.Root(attrName), "Invalid name", sentence(err))
+			diags.AddAttributeError(path.Root(attrName), "Invalid name", plan.Sentence(err))
 		}
 	}
 	return diags
@@ -114,7 +115,7 @@ func (r *metadataResource) refusals(o *owned) diag.Diagnostics {
 // unwritable says that the service lets nobody write the image that a plan is going
 // to write, and that no waiting changes that.
 func (r *metadataResource) unwritable(s *step, have patch.Document) diag.Diagnostics {
-	service, problem := r.clients.ImageService()
+	service, problem := r.clients.Images.Client()
 	if problem.HasError() || len(s.difference(have).Patch) == 0 {
 		return nil
 	}
@@ -123,13 +124,13 @@ func (r *metadataResource) unwritable(s *step, have patch.Document) diag.Diagnos
 	if err == nil || (errors.As(err, &early) && early.Waitable()) {
 		return nil
 	}
-	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image cannot be written", sentence(err))}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Image cannot be written", plan.Sentence(err))}
 }
 
 // impossibleTags says that the image would get more tags than an Image Management
 // Service lets it have, or two for a key, of which one would take the other's place.
 func (r *metadataResource) impossibleTags(s *step, have patch.Document) diag.Diagnostics {
-	service, problem := r.clients.ImageService()
+	service, problem := r.clients.Images.Client()
 	if problem.HasError() || !service.Cloud().IMS() {
 		return nil
 	}

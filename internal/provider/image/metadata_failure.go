@@ -11,6 +11,7 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/change"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // failed makes the answer of a change that ended in an error: what of it took
@@ -74,15 +75,15 @@ func (w *write) took(result *change.Result) patch.Want {
 
 // begun is the state of a create, or of a new image, that did not reach its end.
 func (w *write) begun(planned values, result *change.Result, took patch.Want) values {
-	state := planned.clone()
-	if !state[attrPlannedPatch].IsKnown() || !state[attrPlannedChanges].IsKnown() {
-		state.setText(attrPlannedPatch, "[]")
-		state[attrPlannedChanges] = stringList(nil)
+	state := planned.Clone()
+	if !state[plan.PlannedPatchAttribute].IsKnown() || !state[plan.PlannedChangesAttribute].IsKnown() {
+		state.SetText(plan.PlannedPatchAttribute, "[]")
+		state.SetTexts(plan.PlannedChangesAttribute, nil)
 	}
 	record := w.step.record.Merge(w.leftover).Merge(w.entries(took, result))
-	state.setRecord(record, w.sensitive)
+	setRecord(state, record, w.sensitive)
 	if result.Document != nil {
-		state.refresh(w.step.after, record, result.Document)
+		refresh(state, w.step.after, record, result.Document)
 	}
 	return state
 }
@@ -103,7 +104,7 @@ func (w *write) entries(took patch.Want, result *change.Result) patch.Patch {
 // with what joined and took effect, and without what was released.
 func (w *write) partial(planned values, result *change.Result, took patch.Want) values {
 	s := w.step
-	state := s.prior.clone()
+	state := s.prior.Clone()
 	released := func(p patch.Pointer) bool {
 		_, done := took[p]
 		return done && !s.owns(p)
@@ -112,14 +113,14 @@ func (w *write) partial(planned values, result *change.Result, took patch.Want) 
 		_, done := took[p]
 		return done && s.owns(p) && !s.ownedBefore(p)
 	}
-	wanted := planned.arguments()
+	wanted := argumentsOf(planned)
 	for _, a := range attribute.Arguments {
 		p := a.Pointer()
 		if _, typed := s.after.typed[p]; typed && joins(p) {
-			state.put(a, wanted.of(a))
+			put(state, a, wanted.of(a))
 		}
 		if _, typed := s.before.typed[p]; typed && released(p) {
-			state.put(a, tftypes.NewValue(typeOf(a), nil))
+			put(state, a, tftypes.NewValue(typeOf(a), nil))
 		}
 	}
 	for _, name := range []string{attrProperties, attrSensitive} {
@@ -140,12 +141,12 @@ func (w *write) partial(planned values, result *change.Result, took patch.Want) 
 		state[attrTags] = stringSet(tags)
 	}
 	record := s.record.Without(released).Merge(w.entries(took, result))
-	state.setRecord(record, w.sensitive)
+	setRecord(state, record, w.sensitive)
 	if result.Document != nil {
-		state.refresh(state.owns(), record, result.Document)
+		refresh(state, ownsOf(state), record, result.Document)
 	}
-	state.setText(attrPlannedPatch, "[]")
-	state[attrPlannedChanges] = stringList(nil)
+	state.SetText(plan.PlannedPatchAttribute, "[]")
+	state.SetTexts(plan.PlannedChangesAttribute, nil)
 	return state
 }
 

@@ -22,13 +22,13 @@ func NewMetadataResource() resource.Resource { return &idleResource{} }
 
 // sightOf sees what the state says, without a look.
 func sightOf(_ context.Context, _ *plan.Clients, state tftypes.Value, _ plan.PrivateReader) *sight {
-	v, err := valuesOf(state)
+	v, err := plan.ValuesOf(state)
 	s := &sight{}
 	if err != nil {
 		s.diags.AddError("Unable to read the state", err.Error())
 		return s
 	}
-	s.id = v.text(attrImageID)
+	s.id = v.Text(attrImageID)
 	return s
 }
 
@@ -52,28 +52,28 @@ func (r *idleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 func (r *idleResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {}
 
 func imageIDOf(s tfsdk.State) string {
-	v, err := valuesOf(s.Raw)
+	v, err := plan.ValuesOf(s.Raw)
 	if err != nil {
 		return ""
 	}
-	return v.text(attrImageID)
+	return v.Text(attrImageID)
 }
 
 // settled gives what is computed and not known yet a value.
 func settled(diags interface{ AddError(string, string) }, plan tfsdk.Plan) tftypes.Value {
-	v, err := valuesOf(plan.Raw)
+	v, err := plan.ValuesOf(plan.Raw)
 	if err != nil {
 		diags.AddError("Unable to settle the plan", err.Error())
 		return plan.Raw
 	}
-	v = v.clone()
-	for _, name := range []string{attrPlannedPatch, attrRestorePatch, attrSensitiveRestore} {
+	v = v.Clone()
+	for _, name := range []string{plan.PlannedPatchAttribute, attrRestorePatch, attrSensitiveRestore} {
 		if !v[name].IsKnown() {
-			v.setText(name, "[]")
+			v.SetText(name, "[]")
 		}
 	}
-	if !v[attrPlannedChanges].IsKnown() {
-		v[attrPlannedChanges] = stringList(nil)
+	if !v[plan.PlannedChangesAttribute].IsKnown() {
+		v.SetTexts(plan.PlannedChangesAttribute, nil)
 	}
-	return v.object(plan.Raw)
+	return v.Object(plan.Raw)
 }

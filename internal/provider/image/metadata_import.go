@@ -26,8 +26,8 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 		resp.Diagnostics.AddError("Invalid import ID", err.Error())
 		return
 	}
-	if len(r.clients.Unknown()) > 0 {
-		resp.Diagnostics.AddError("Unable to import image metadata", r.clients.UnknownText()+", so the image cannot be read. Give it a value that is known when planning.")
+	if r.clients.Images.Unknown() {
+		resp.Diagnostics.AddError("Unable to import image metadata", r.clients.Images.UnknownText()+", so the image cannot be read. Give it a value that is known when planning.")
 		return
 	}
 	o, diags := r.open(ctx, "import", id)
@@ -39,7 +39,7 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 	image, err := o.service.Image(ctx, id)
 	if errors.Is(err, imageservice.ErrNotFound) {
 		resp.Diagnostics.AddError("Unable to import image metadata",
-			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region.\n\n%s", id, o.place, sentence(err)))
+			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region.\n\n%s", id, o.place, plan.Sentence(err)))
 		return
 	}
 	if err != nil {
@@ -50,10 +50,10 @@ func (r *metadataResource) ImportState(ctx context.Context, req resource.ImportS
 	o.memory.First(o.key, d)
 	state, err := adoption{o.service.Cloud(), r.clients.AllowUndocumented}.adopt(resp.State.Raw, id, d, keys)
 	if err != nil {
-		resp.Diagnostics.AddError("Unable to import image metadata", sentence(err))
+		resp.Diagnostics.AddError("Unable to import image metadata", plan.Sentence(err))
 		return
 	}
-	resp.State.Raw = state.object(resp.State.Raw)
+	resp.State.Raw = state.Object(resp.State.Raw)
 	private := o.private(d, plan.NewInstance())
 	resp.Diagnostics.Append(private.Save(ctx, resp.Private, plan.Private{})...)
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, id)...)
@@ -103,17 +103,14 @@ type adoption struct {
 
 // adopt makes the state of an image as it is found. With keys, only these.
 func (r adoption) adopt(like tftypes.Value, id string, d patch.Document, keys []string) (values, error) {
-	state := values{}
-	for name, t := range like.Type().(tftypes.Object).AttributeTypes { //nolint:forcetypeassert // The state of a resource is an object.
-		state[name] = tftypes.NewValue(t, nil)
-	}
-	state.setText(attrImageID, id)
+	state := plan.NullValues(like)
+	state.SetText(attrImageID, id)
 	state[attrTagsExclusive] = tftypes.NewValue(tftypes.Bool, false)
-	state.setText(attrOnDestroy, destroyRestore)
-	state.setText(attrOnConflict, conflictFail)
-	state.setText(attrPlannedPatch, "[]")
-	state[attrPlannedChanges] = stringList(nil)
-	state.setRecord(nil, func(patch.Pointer) bool { return false })
+	state.SetText(plan.OnDestroyAttribute, destroyRestore)
+	state.SetText(plan.OnConflictAttribute, plan.ConflictFail)
+	state.SetText(plan.PlannedPatchAttribute, "[]")
+	state.SetTexts(plan.PlannedChangesAttribute, nil)
+	setRecord(state, nil, func(patch.Pointer) bool { return false })
 
 	everything := keys == nil
 	if everything {
@@ -139,7 +136,7 @@ func (r adoption) adopt(like tftypes.Value, id string, d patch.Document, keys []
 			}
 		}
 		if a, typed, ok := r.typed(key, value); ok {
-			state.put(a, typed)
+			put(state, a, typed)
 			continue
 		}
 		properties[key] = textOrNull(value)

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"fmt"
 	"maps"
 	"math/big"
 	"slices"
@@ -22,45 +21,19 @@ const (
 	attrProperties       = "properties"
 	attrSensitive        = "sensitive_properties"
 	attrIMS              = "ims"
-	attrOnDestroy        = "on_destroy"
-	attrOnConflict       = "on_conflict"
-	attrTimeouts         = "timeouts"
-	attrPlannedPatch     = "planned_patch"
-	attrPlannedChanges   = "planned_changes"
 	attrRestorePatch     = "restore_patch"
 	attrSensitiveRestore = "sensitive_restore_patch"
 )
 
-// The values of on_destroy and on_conflict.
+// The values of on_destroy.
 const (
-	destroyRestore    = "restore"
-	destroyRemove     = "remove"
-	destroyKeep       = "keep"
-	conflictFail      = "fail"
-	conflictOverwrite = "overwrite"
+	destroyRestore = "restore"
+	destroyRemove  = "remove"
+	destroyKeep    = "keep"
 )
 
-// values are the attributes of a resource by name. They are read from and
-// written to Terraform's own values directly: the attribute table decides what
-// each means, and a plan of thousands of resources pays for no reflection.
-type values map[string]tftypes.Value
-
-func valuesOf(raw tftypes.Value) (values, error) {
-	var v values
-	if err := raw.As((*map[string]tftypes.Value)(&v)); err != nil {
-		return nil, fmt.Errorf("the resource does not decode: %w", err)
-	}
-	return v, nil
-}
-
-// text returns a string attribute, "" when it is null or unknown.
-func (v values) text(name string) string {
-	var s string
-	if value := v[name]; value.IsKnown() && !value.IsNull() {
-		_ = value.As(&s)
-	}
-	return s
-}
+// values are the attributes of the resource by name.
+type values = plan.Values
 
 // imsType is the type of the object ims.
 var imsType = func() tftypes.Object {
@@ -94,7 +67,7 @@ type arguments struct {
 	unknown bool // the whole object ims is not known yet
 }
 
-func (v values) arguments() arguments {
+func argumentsOf(v values) arguments {
 	nested := v[attrIMS]
 	args := arguments{top: v, unknown: !nested.IsKnown()}
 	if nested.IsKnown() && !nested.IsNull() {
@@ -117,12 +90,12 @@ func (args arguments) of(a *attribute.Attribute) tftypes.Value {
 }
 
 // put sets an attribute of the table.
-func (v values) put(a *attribute.Attribute, value tftypes.Value) {
+func put(v values, a *attribute.Attribute, value tftypes.Value) {
 	if a.Section == attribute.Top {
 		v[a.Name] = value
 		return
 	}
-	members := maps.Clone(v.arguments().ims)
+	members := maps.Clone(argumentsOf(v).ims)
 	if members == nil {
 		members = make(map[string]tftypes.Value, len(imsType.AttributeTypes))
 		for name, t := range imsType.AttributeTypes {
@@ -131,13 +104,6 @@ func (v values) put(a *attribute.Attribute, value tftypes.Value) {
 	}
 	members[a.Name] = value
 	v[attrIMS] = tftypes.NewValue(imsType, members)
-}
-
-func (v values) setText(name, s string) { v[name] = tftypes.NewValue(tftypes.String, s) }
-
-// object makes the Terraform value of the type that raw has.
-func (v values) object(like tftypes.Value) tftypes.Value {
-	return tftypes.NewValue(like.Type(), map[string]tftypes.Value(v))
 }
 
 // owned is the part of an image that a configuration or a state names.
@@ -152,12 +118,12 @@ type owned struct {
 }
 
 // owns reads what a configuration, plan or state owns.
-func (v values) owns() owned {
+func ownsOf(v values) owned {
 	o := owned{want: patch.Want{}, sensitive: map[patch.Pointer]bool{}, typed: map[patch.Pointer]*attribute.Attribute{}}
 	if id := v[attrImageID]; id.IsKnown() {
-		o.idKnown, o.imageID = true, v.text(attrImageID)
+		o.idKnown, o.imageID = true, v.Text(attrImageID)
 	}
-	args := v.arguments()
+	args := argumentsOf(v)
 	for _, a := range attribute.Arguments {
 		value := args.of(a)
 		if value.IsNull() {
@@ -295,14 +261,14 @@ func pathOf(a *attribute.Attribute) path.Path {
 
 // refresh puts what a document holds for the owned pointers into the values.
 // The record names tags that are owned although a document lacked them once.
-func (v values) refresh(o owned, record patch.Patch, d patch.Document) {
+func refresh(v values, o owned, record patch.Patch, d patch.Document) {
 	for _, a := range attribute.Arguments {
 		p := a.Pointer()
 		_, named := o.typed[p]
 		_, recorded := record.Find(p)
 		_, property := o.want[p]
 		if named || (recorded && !property) {
-			v.put(a, fromWire(a, d[p]))
+			put(v, a, fromWire(a, d[p]))
 		}
 	}
 	if set := v[attrTags]; !set.IsNull() {
@@ -400,14 +366,3 @@ func stringSet(members []string) tftypes.Value {
 	}
 	return tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, elements)
 }
-
-func stringList(lines []string) tftypes.Value {
-	elements := make([]tftypes.Value, len(lines))
-	for i, l := range lines {
-		elements[i] = tftypes.NewValue(tftypes.String, l)
-	}
-	return tftypes.NewValue(tftypes.List{ElementType: tftypes.String}, elements)
-}
-
-// clone returns a copy whose attributes can be set without changing v.
-func (v values) clone() values { return maps.Clone(v) }

@@ -14,12 +14,12 @@ import (
 
 // record reads both restore attributes of a state. What stands in the sensitive
 // one is noted as sensitive in owns.
-func (v values) record(owns *owned) (patch.Patch, error) {
-	plain, err := patch.DecodeRestore(v.text(attrRestorePatch))
+func recordOf(v values, owns *owned) (patch.Patch, error) {
+	plain, err := patch.DecodeRestore(v.Text(attrRestorePatch))
 	if err != nil {
 		return nil, fmt.Errorf("%s in state: %w; it was changed outside of Terraform, so put it back from a backup of the state", attrRestorePatch, err)
 	}
-	sensitive, err := patch.DecodeRestore(v.text(attrSensitiveRestore))
+	sensitive, err := patch.DecodeRestore(v.Text(attrSensitiveRestore))
 	if err != nil {
 		return nil, fmt.Errorf("%s in state is not what this provider wrote; it was changed outside of Terraform, so put it back from a backup of the state", attrSensitiveRestore)
 	}
@@ -30,10 +30,10 @@ func (v values) record(owns *owned) (patch.Patch, error) {
 }
 
 // setRecord writes a record into the attributes that it belongs to.
-func (v values) setRecord(record patch.Patch, sensitive secrecy) {
+func setRecord(v values, record patch.Patch, sensitive secrecy) {
 	plain, hidden := split(record, sensitive)
-	v.setText(attrRestorePatch, patch.EncodeRestore(plain))
-	v.setText(attrSensitiveRestore, patch.EncodeRestore(hidden))
+	v.SetText(attrRestorePatch, patch.EncodeRestore(plain))
+	v.SetText(attrSensitiveRestore, patch.EncodeRestore(hidden))
 }
 
 func split(record patch.Patch, sensitive secrecy) (plain, hidden patch.Patch) {

@@ -98,7 +98,7 @@ func (o *object) lock(ctx context.Context) (unlock func(), err error) {
 
 // open signs in, when nobody has yet, and finds out where the image would be.
 func (r *metadataResource) open(ctx context.Context, verb, id string) (*object, diag.Diagnostics) {
-	service, diags := r.clients.ImageService()
+	service, diags := r.clients.Images.Client()
 	if diags.HasError() {
 		return nil, diags
 	}
@@ -135,10 +135,10 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return // Most resources of most plans: without a look at the document.
 	}
 	private := plan.Load(ctx, req.Private)
-	if len(r.clients.Unknown()) > 0 {
+	if r.clients.Images.Unknown() {
 		return // Everything computed is unknown already.
 	}
-	planned, err := valuesOf(req.Plan.Raw)
+	planned, err := plan.ValuesOf(req.Plan.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to plan image metadata", err.Error())
 		return
@@ -181,12 +181,12 @@ func (r *metadataResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		// Nothing but the record can be out of date: a value that another
 		// writer, or an apply that died, left as it is configured now.
 		var state values
-		if state, err = valuesOf(req.State.Raw); err != nil || (state.text(attrRestorePatch) == planned.text(attrRestorePatch) &&
-			state.text(attrSensitiveRestore) == planned.text(attrSensitiveRestore)) {
+		if state, err = plan.ValuesOf(req.State.Raw); err != nil || (state.Text(attrRestorePatch) == planned.Text(attrRestorePatch) &&
+			state.Text(attrSensitiveRestore) == planned.Text(attrSensitiveRestore)) {
 			return
 		}
 	}
-	resp.Plan.Raw = planned.object(req.Plan.Raw)
+	resp.Plan.Raw = planned.Object(req.Plan.Raw)
 }
 
 // seen returns the document that a change is planned against: the one that the
@@ -213,11 +213,11 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 			// must not fail because there is nothing left to destroy.
 			return nil, diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root(attrImageID), "Image is gone",
 				fmt.Sprintf("Image %s was deleted: it is not found any more from %s, where it was managed. Its metadata cannot be written again; "+
-					"give the ID of another image, or remove the resource.\n\n%s", o.id, o.place, sentence(err)))}
+					"give the ID of another image, or remove the resource.\n\n%s", o.id, o.place, plan.Sentence(err)))}
 		}
 		return nil, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attrImageID), "Unable to plan image metadata: image not found",
 			fmt.Sprintf("There is no image %s to be seen from %s: it was deleted, or it is private to another project or lives in another region. "+
-				"Check the ID, and that the provider signs in where the image is.\n\n%s", o.id, o.place, sentence(err)))}
+				"Check the ID, and that the provider signs in where the image is.\n\n%s", o.id, o.place, plan.Sentence(err)))}
 	}
 	if err != nil {
 		return nil, diag.Diagnostics{failure("plan", o.id, err)}
@@ -226,14 +226,14 @@ func (r *metadataResource) seen(ctx context.Context, step *step, private plan.Pr
 }
 
 func (r *metadataResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	planned, err := valuesOf(req.Plan.Raw)
+	planned, err := plan.ValuesOf(req.Plan.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to create image metadata", err.Error())
 		return
 	}
 	step, diags := stepOf(planned, tftypes.Value{})
 	resp.Diagnostics.Append(diags...)
-	ctx, cancel, diags := withTimeout(ctx, req.Plan, timeoutCreate)
+	ctx, cancel, diags := plan.WithTimeout(ctx, req.Plan, plan.CreateTimeout)
 	defer cancel()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -251,7 +251,7 @@ func (r *metadataResource) Create(ctx context.Context, req resource.CreateReques
 	if after.state == nil {
 		return
 	}
-	resp.State.Raw = after.state.object(req.Plan.Raw)
+	resp.State.Raw = after.state.Object(req.Plan.Raw)
 	resp.Diagnostics.Append(after.private.Save(ctx, resp.Private, plan.Private{})...)
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, o.id)...)
 }
@@ -267,7 +267,7 @@ func (r *metadataResource) Read(ctx context.Context, req resource.ReadRequest, r
 	case s.gone:
 		resp.State.RemoveResource(ctx)
 	case s.drifted != nil:
-		resp.State.Raw = s.drifted.object(req.State.Raw)
+		resp.State.Raw = s.drifted.Object(req.State.Raw)
 	}
 	resp.Diagnostics.Append(s.after.Save(ctx, resp.Private, s.before)...)
 }
@@ -292,21 +292,21 @@ func (s *sight) nothingNew() bool {
 // look reads the image of a state.
 func (r *metadataResource) look(ctx context.Context, raw tftypes.Value, private plan.PrivateReader) *sight {
 	s := &sight{}
-	state, err := valuesOf(raw)
+	state, err := plan.ValuesOf(raw)
 	if err != nil {
 		s.diags.AddError("Unable to read image metadata", err.Error())
 		return s
 	}
-	s.id = state.text(attrImageID)
-	if unknown := r.clients.Unknown(); len(unknown) > 0 {
+	s.id = state.Text(attrImageID)
+	if r.clients.Images.Unknown() {
 		s.diags.AddWarning("Image metadata was not read",
-			fmt.Sprintf("%s, so image %s is planned as it was in state.", r.clients.UnknownText(), s.id))
+			fmt.Sprintf("%s, so image %s is planned as it was in state.", r.clients.Images.UnknownText(), s.id))
 		return s
 	}
-	owns := state.owns()
-	record, err := state.record(&owns)
+	owns := ownsOf(state)
+	record, err := recordOf(state, &owns)
 	if err != nil {
-		s.diags.AddError("Unable to read image metadata", sentence(err))
+		s.diags.AddError("Unable to read image metadata", plan.Sentence(err))
 		return s
 	}
 	s.before = plan.Load(ctx, private)
@@ -334,9 +334,9 @@ func (r *metadataResource) look(ctx context.Context, raw tftypes.Value, private 
 	d := image.Document()
 	o.memory.First(o.key, d)
 	if len(patch.Diff(d, owns.wanted(d), attribute.Equal)) > 0 || returned(&owns, record, d) {
-		state.refresh(owns, record, d)
-		state.setText(attrPlannedPatch, "[]")
-		state[attrPlannedChanges] = stringList(nil)
+		refresh(state, owns, record, d)
+		state.SetText(plan.PlannedPatchAttribute, "[]")
+		state.SetTexts(plan.PlannedChangesAttribute, nil)
 		s.drifted = state
 	}
 	s.after = o.private(d, s.before.Instance)
@@ -363,14 +363,14 @@ func returned(owns *owned, record patch.Patch, d patch.Document) bool {
 }
 
 func (r *metadataResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	planned, err := valuesOf(req.Plan.Raw)
+	planned, err := plan.ValuesOf(req.Plan.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to update image metadata", err.Error())
 		return
 	}
 	step, diags := stepOf(planned, req.State.Raw)
 	resp.Diagnostics.Append(diags...)
-	ctx, cancel, diags := withTimeout(ctx, req.Plan, timeoutUpdate)
+	ctx, cancel, diags := plan.WithTimeout(ctx, req.Plan, plan.UpdateTimeout)
 	defer cancel()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -381,7 +381,7 @@ func (r *metadataResource) Update(ctx context.Context, req resource.UpdateReques
 		before.Instance = plan.NewInstance()
 	}
 	if step.silent() {
-		resp.State.Raw = planned.object(req.Plan.Raw)
+		resp.State.Raw = planned.Object(req.Plan.Raw)
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, step.after.imageID)...)
 		return
 	}
@@ -397,23 +397,23 @@ func (r *metadataResource) Update(ctx context.Context, req resource.UpdateReques
 	if after.state == nil {
 		return
 	}
-	resp.State.Raw = after.state.object(req.Plan.Raw)
+	resp.State.Raw = after.state.Object(req.Plan.Raw)
 	resp.Diagnostics.Append(after.private.Save(ctx, resp.Private, before)...)
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, after.state.text(attrImageID))...)
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, after.state.Text(attrImageID))...)
 }
 
 func (r *metadataResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	state, err := valuesOf(req.State.Raw)
+	state, err := plan.ValuesOf(req.State.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to delete image metadata", err.Error())
 		return
 	}
-	ctx, cancel, diags := withTimeout(ctx, req.State, timeoutDelete)
+	ctx, cancel, diags := plan.WithTimeout(ctx, req.State, plan.DeleteTimeout)
 	defer cancel()
-	owns := state.owns()
-	record, err := state.record(&owns)
+	owns := ownsOf(state)
+	record, err := recordOf(state, &owns)
 	if err != nil {
-		diags.AddError("Unable to delete image metadata", sentence(err))
+		diags.AddError("Unable to delete image metadata", plan.Sentence(err))
 	}
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -430,7 +430,7 @@ func (r *metadataResource) Delete(ctx context.Context, req resource.DeleteReques
 		}
 		return
 	}
-	rule := state.text(attrOnDestroy)
+	rule := state.Text(plan.OnDestroyAttribute)
 	if destruction == plan.Planned && !restoresAny(rule, record) {
 		resp.Diagnostics.Append(unrestorable(rule, id, record, &owns)...)
 		return

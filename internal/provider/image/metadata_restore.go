@@ -91,7 +91,8 @@ func (r *metadataResource) restore(ctx context.Context, o *object, rule string, 
 	var lost *change.LostError
 	switch {
 	case errors.As(err, &lost):
-		diags.AddError("Unable to delete image metadata", lostText(o.id, lost.Lost, lost.Tries, show))
+		about := wording(o.id, "delete", show, nil)
+		diags.AddError(about.Unable(), about.Lost(lost))
 	case err != nil:
 		diags.Append(failure("delete", o.id, err))
 	}

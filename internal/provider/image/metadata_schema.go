@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 const inPlace = " A change is an update in place."
@@ -50,34 +51,22 @@ func (r *metadataResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				"Terraform's state holds them, as it holds every sensitive value." + inPlace,
 			Validators: []validator.Map{propertiesValidator{}},
 		},
-		attrOnDestroy: schema.StringAttribute{
+		plan.OnDestroyAttribute: schema.StringAttribute{
 			Optional: true, Computed: true, Default: stringdefault.StaticString(destroyRestore),
 			MarkdownDescription: "What becomes of an attribute when the resource is destroyed or no longer names it: `restore` (default) puts back what was found, " +
 				"`remove` removes the custom properties and tags that this resource added, and `keep` leaves everything. " +
 				"`restore` and `remove` leave a value alone, with a warning, that is not the one this resource wrote. A change sends nothing.",
 			Validators: []validator.String{stringvalidator.OneOf(destroyRestore, destroyRemove, destroyKeep)},
 		},
-		attrOnConflict: schema.StringAttribute{
-			Optional: true, Computed: true, Default: stringdefault.StaticString(conflictFail),
-			MarkdownDescription: "What to do about an owned attribute that somebody else changed between plan and apply: `fail` (default) reports it and sends nothing, " +
-				"`overwrite` writes over it. A change sends nothing.",
-			Validators: []validator.String{stringvalidator.OneOf(conflictFail, conflictOverwrite)},
-		},
-		attrTimeouts: described(timeouts.Attributes(ctx, timeouts.Opts{
+		plan.OnConflictAttribute: plan.OnConflict(),
+		plan.TimeoutsAttribute: plan.Timeouts(timeouts.Attributes(ctx, timeouts.Opts{
 			Create: true, Update: true, Delete: true,
 			CreateDescription: "How long a create may take, with its verification and its repetitions, as a duration such as `30s` or `5m`. Default `10m`. A change sends nothing.",
 			UpdateDescription: "How long an update may take, as a duration. Default `10m`. A change sends nothing.",
 			DeleteDescription: "How long the restoration at destroy may take, as a duration. Default `10m`. A change sends nothing.",
 		}), "How long the operations may take, verification included. A change sends nothing."),
-		attrPlannedPatch: schema.StringAttribute{
-			Computed: true,
-			MarkdownDescription: "The JSON Patch (RFC 6902) of the last planned change, as `jsonencode` prints it: in a plan, exactly what its apply sends if nothing changes in between. " +
-				"`[]` if nothing is sent, and after drift was found.",
-		},
-		attrPlannedChanges: schema.ListAttribute{
-			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "The same for people: a line per operation, such as `replace /hw_firmware_type \"bios\" -> \"uefi\"`, and a line per attribute that is released as it is.",
-		},
+		plan.PlannedPatchAttribute:   plan.PlannedPatch("exactly what its apply sends"),
+		plan.PlannedChangesAttribute: plan.PlannedChanges(`replace /hw_firmware_type "bios" -> "uefi"`),
 		attrRestorePatch: schema.StringAttribute{
 			Computed: true,
 			MarkdownDescription: "What this resource took over, as a JSON Patch (RFC 6902): for every owned pointer a `test` of the value that was written, and the operation that brings back what was found. " +
@@ -106,15 +95,6 @@ func (r *metadataResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 			"the plan shows the JSON Patch that will be sent, and destroying puts back what was found.",
 		Attributes: attributes,
 	}
-}
-
-// described gives an object of a library's making a description.
-func described(a schema.Attribute, description string) schema.Attribute {
-	if object, ok := a.(schema.SingleNestedAttribute); ok {
-		object.MarkdownDescription = description
-		return object
-	}
-	return a
 }
 
 // schemaOf makes the schema of one row of the attribute table.

@@ -1,17 +1,15 @@
 package image
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/change"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
@@ -28,25 +26,25 @@ type step struct {
 
 // stepOf reads a planned change. The prior state is the zero Value for a create.
 func stepOf(planned values, prior tftypes.Value) (*step, diag.Diagnostics) {
-	s := &step{fresh: true, overwrite: planned.text(attrOnConflict) == conflictOverwrite}
-	s.after = planned.owns()
-	s.rule = planned.text(attrOnDestroy)
+	s := &step{fresh: true, overwrite: planned.Policy() == change.Overwrite}
+	s.after = ownsOf(planned)
+	s.rule = planned.Text(plan.OnDestroyAttribute)
 	if prior.IsNull() {
 		return s, nil
 	}
 	var diags diag.Diagnostics
 	var err error
-	if s.prior, err = valuesOf(prior); err != nil {
+	if s.prior, err = plan.ValuesOf(prior); err != nil {
 		diags.AddError("Unable to plan image metadata", err.Error())
 		return nil, diags
 	}
-	if !s.after.idKnown || s.prior.text(attrImageID) != s.after.imageID {
+	if !s.after.idKnown || s.prior.Text(attrImageID) != s.after.imageID {
 		return s, nil
 	}
 	s.fresh = false
-	s.before = s.prior.owns()
-	if s.record, err = s.prior.record(&s.before); err != nil {
-		diags.AddError("Unable to plan image metadata", sentence(err))
+	s.before = ownsOf(s.prior)
+	if s.record, err = recordOf(s.prior, &s.before); err != nil {
+		diags.AddError("Unable to plan image metadata", plan.Sentence(err))
 		return nil, diags
 	}
 	return s, nil
@@ -88,10 +86,10 @@ func (s *step) difference(have patch.Document) plan.Difference {
 // plan fills the computed attributes of a plan.
 func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnostics) {
 	var diags diag.Diagnostics
-	planned = planned.clone()
+	planned = planned.Clone()
 	if s.looked && s.overwrite && !s.silent() {
 		// What is sent follows from a document that apply will see.
-		planned.unknown(attrPlannedPatch, attrPlannedChanges, attrRestorePatch, attrSensitiveRestore)
+		planned.SetUnknown(plan.PlannedPatchAttribute, plan.PlannedChangesAttribute, attrRestorePatch, attrSensitiveRestore)
 		return planned, nil
 	}
 	d := s.difference(have)
@@ -100,10 +98,10 @@ func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnosti
 		diags.AddError("Unable to plan image metadata", err.Error())
 		return nil, diags
 	}
-	planned.setText(attrPlannedPatch, text)
-	planned[attrPlannedChanges] = stringList(d.PlannedChanges())
+	planned.SetText(plan.PlannedPatchAttribute, text)
+	planned.SetTexts(plan.PlannedChangesAttribute, d.PlannedChanges())
 	joining := s.joins(have)
-	planned.setRecord(s.next(nil, have), s.after.secrecy())
+	setRecord(planned, s.next(nil, have), s.after.secrecy())
 	// A replacement takes over what its predecessor had found, which no plan knows.
 	plainJoins, hiddenJoins := s.fresh, s.fresh
 	plainJoins = plainJoins || (s.after.exclusive && !s.before.exclusive)
@@ -112,19 +110,12 @@ func (s *step) plan(planned values, have patch.Document) (values, diag.Diagnosti
 		hiddenJoins = hiddenJoins || s.after.sensitive[p]
 	}
 	if plainJoins {
-		planned.unknown(attrRestorePatch)
+		planned.SetUnknown(attrRestorePatch)
 	}
 	if hiddenJoins {
-		planned.unknown(attrSensitiveRestore)
+		planned.SetUnknown(attrSensitiveRestore)
 	}
 	return planned, nil
-}
-
-// unknown makes attributes known only after apply.
-func (v values) unknown(names ...string) {
-	for _, name := range names {
-		v[name] = tftypes.NewValue(v[name].Type(), tftypes.UnknownValue)
-	}
 }
 
 // quotaWarnings warns of the quotas that the image would go over with what this
@@ -145,33 +136,4 @@ func quotaWarnings(s *step, have patch.Document) diag.Diagnostics {
 				"If the operator of this cloud has not raised it, the apply will be refused.", s.after.imageID, tags, attribute.DefaultTagQuota))
 	}
 	return diags
-}
-
-// timeoutKind is one member of the timeouts attribute.
-type timeoutKind func(timeouts.Value, context.Context, time.Duration) (time.Duration, diag.Diagnostics)
-
-var (
-	timeoutCreate timeoutKind = timeouts.Value.Create
-	timeoutUpdate timeoutKind = timeouts.Value.Update
-	timeoutDelete timeoutKind = timeouts.Value.Delete
-)
-
-// defaultTimeout bounds an operation whose timeout is not configured.
-const defaultTimeout = 10 * time.Minute
-
-// attributeGetter is a plan or a state.
-type attributeGetter interface {
-	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
-}
-
-func withTimeout(ctx context.Context, from attributeGetter, kind timeoutKind) (context.Context, context.CancelFunc, diag.Diagnostics) {
-	var configured timeouts.Value
-	diags := from.GetAttribute(ctx, path.Root(attrTimeouts), &configured)
-	if diags.HasError() {
-		return ctx, func() {}, diags
-	}
-	timeout, more := kind(configured, ctx, defaultTimeout)
-	diags.Append(more...)
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	return bounded, cancel, diags
 }

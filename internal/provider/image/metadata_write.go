@@ -246,7 +246,7 @@ func (w *write) show(p patch.Pointer, value patch.Value) string {
 
 // succeeded makes the answer of a change that reached everything.
 func (w *write) succeeded(planned values, result *change.Result) outcome {
-	state := planned.clone()
+	state := planned.Clone()
 	joining := w.step.joins(result.Found)
 	// A record that the plan knew has to come out as planned.
 	joining = slices.DeleteFunc(joining, func(p patch.Pointer) bool {
@@ -257,7 +257,7 @@ func (w *write) succeeded(planned values, result *change.Result) outcome {
 	})
 	record := w.step.next(joining, result.Found).Merge(w.leftover)
 	out := values{}
-	out.setRecord(record, func(p patch.Pointer) bool { return w.step.after.sensitive[p] || w.hidden[p] })
+	setRecord(out, record, func(p patch.Pointer) bool { return w.step.after.sensitive[p] || w.hidden[p] })
 	for _, name := range []string{attrRestorePatch, attrSensitiveRestore} {
 		if !state[name].IsKnown() {
 			state[name] = out[name]
@@ -278,7 +278,7 @@ func (w *write) succeeded(planned values, result *change.Result) outcome {
 // known gives the planned_* attributes that the plan could not know what was sent.
 func (w *write) known(state values, result *change.Result) diag.Diagnostics {
 	var diags diag.Diagnostics
-	if state[attrPlannedPatch].IsKnown() && state[attrPlannedChanges].IsKnown() {
+	if state[plan.PlannedPatchAttribute].IsKnown() && state[plan.PlannedChangesAttribute].IsKnown() {
 		return nil
 	}
 	d := plan.Difference{
@@ -290,8 +290,8 @@ func (w *write) known(state values, result *change.Result) diag.Diagnostics {
 		diags.AddError("Unable to save image metadata", err.Error())
 		return diags
 	}
-	state.setText(attrPlannedPatch, text)
-	state[attrPlannedChanges] = stringList(d.PlannedChanges())
+	state.SetText(plan.PlannedPatchAttribute, text)
+	state.SetTexts(plan.PlannedChangesAttribute, d.PlannedChanges())
 	return diags
 }
 
@@ -299,9 +299,7 @@ func (w *write) known(state values, result *change.Result) diag.Diagnostics {
 func (w *write) warnings(joining []patch.Pointer, result *change.Result) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, k := range result.Overwritten {
-		diags.AddAttributeWarning(w.step.path(k.Path), "Image metadata of somebody else was overwritten",
-			fmt.Sprintf("Image %s: %s was %s when this was planned and %s when it was applied. It is %s now, because on_conflict is %q.",
-				w.object.id, k.Path, w.show(k.Path, k.Expected), w.show(k.Path, k.Found), w.show(k.Path, k.Wanted), conflictOverwrite))
+		diags.Append(w.wording().Overwritten(k))
 	}
 	diags.Append(keptWarning(w.object.id, result.Kept, w.show)...)
 	for _, p := range joining {

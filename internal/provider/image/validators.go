@@ -13,6 +13,7 @@ import (
 
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 )
 
 // notUUID says what is wrong with an image id and where to find one.
@@ -57,7 +58,7 @@ func (v textValidator) ValidateString(_ context.Context, req validator.StringReq
 		return
 	}
 	if err := v.row.CheckText(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", fmt.Sprintf("%s: %s", v.row.Path(), sentence(err)))
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid value", fmt.Sprintf("%s: %s", v.row.Path(), plan.Sentence(err)))
 	}
 }
 
@@ -80,7 +81,7 @@ func (tagsValidator) ValidateSet(_ context.Context, req validator.SetRequest, re
 			continue
 		}
 		if err := attribute.CheckTag(tag.ValueString()); err != nil {
-			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", sentence(err))
+			resp.Diagnostics.AddAttributeError(req.Path, "Invalid tag", plan.Sentence(err))
 		}
 	}
 }
@@ -100,7 +101,7 @@ func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapReque
 	for key, element := range req.ConfigValue.Elements() {
 		at := req.Path.AtMapKey(key)
 		if err := attribute.CheckProperty(key); err != nil {
-			resp.Diagnostics.AddAttributeError(at, "Invalid property name", sentence(err))
+			resp.Diagnostics.AddAttributeError(at, "Invalid property name", plan.Sentence(err))
 			continue
 		}
 		value, ok := element.(types.String)
@@ -108,7 +109,7 @@ func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapReque
 			continue
 		}
 		if err := attribute.CheckText(value.ValueString()); err != nil {
-			detail := fmt.Sprintf("The value of %q cannot be stored: %s", key, sentence(err))
+			detail := fmt.Sprintf("The value of %q cannot be stored: %s", key, plan.Sentence(err))
 			if at.ParentPath().Equal(path.Root(attrSensitive)) {
 				detail = fmt.Sprintf("The value of %q has a character that the image service cannot store: one of four bytes in UTF-8, or none at all.", key)
 			}
@@ -119,12 +120,12 @@ func (propertiesValidator) ValidateMap(_ context.Context, req validator.MapReque
 
 // ValidateConfig checks what concerns several attributes at once.
 func (r *metadataResource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
-	v, err := valuesOf(req.Config.Raw)
+	v, err := plan.ValuesOf(req.Config.Raw)
 	if err != nil {
 		resp.Diagnostics.AddError("Unable to validate image metadata", err.Error())
 		return
 	}
-	o := v.owns()
+	o := ownsOf(v)
 	if o.exclusive && v[attrTags].IsNull() {
 		resp.Diagnostics.AddAttributeError(path.Root(attrTagsExclusive), "Missing tags",
 			"tags_exclusive = true makes tags the whole set, so tags must be given; tags = [] means that the image has none.")
@@ -142,7 +143,7 @@ func (r *metadataResource) ValidateConfig(_ context.Context, req resource.Valida
 				fmt.Sprintf("%q stands both in properties and in sensitive_properties. Keep one of them.", key))
 		}
 	}
-	args := v.arguments()
+	args := argumentsOf(v)
 	for _, a := range attribute.Arguments {
 		if args.of(a).IsNull() || attribute.CheckProperty(a.Key) != nil {
 			continue // Not named, or refused as a property anyway.

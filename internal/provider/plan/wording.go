@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/imageops/terraform-provider-imageops/internal/change"
+	"github.com/imageops/terraform-provider-imageops/internal/patch"
+)
+
+// Sentence writes an error with a capital and a full stop.
+func Sentence(err error) string {
+	text := strings.TrimSpace(err.Error())
+	if text == "" {
+		return "unknown error."
+	}
+	text = upperFirst(text)
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
+
+// Wording says how diagnostics speak of an object that is being written.
+type Wording struct {
+	// Thing is what a summary says was to be written, such as "image metadata".
+	Thing string
+	// Object is the object in a sentence, with its id: "Image 33ad552d-...".
+	Object string
+	// Service is who holds it, such as "image service".
+	Service string
+	// Verb is what was to be done, such as "update".
+	Verb string
+	// Show writes a value for people.
+	Show func(p patch.Pointer, value patch.Value) string
+	// Path returns where a pointer stands in the configuration.
+	Path func(p patch.Pointer) path.Path
+}
+
+// Unable is the summary of an error.
+func (w Wording) Unable() string { return fmt.Sprintf("Unable to %s %s", w.Verb, w.Thing) }
+
+// Conflict is the diagnostic for one value that somebody else wrote.
+func (w Wording) Conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
+	when, sent := "when this was planned", "Nothing was sent."
+	if afterWrite {
+		when, sent = "after it had been written", "The other attributes were written."
+	}
+	return diag.NewAttributeErrorDiagnostic(w.Path(k.Path), w.Unable()+": somebody else changed it",
+		fmt.Sprintf("%s: %s was %s %s, it is %s now, and this configuration wants %s. %s\n\n"+
+			"Run terraform plan to see the difference as it is now and apply that, or set on_conflict = %q to write over what others write in between.",
+			w.Object, k.Path, w.Show(k.Path, k.Expected), when, w.Show(k.Path, k.Found), w.Show(k.Path, k.Wanted), sent, ConflictOverwrite))
+}
+
+// Overwritten warns of a value of somebody else that was written over.
+func (w Wording) Overwritten(k patch.Conflict) diag.Diagnostic {
+	return diag.NewAttributeWarningDiagnostic(w.Path(k.Path), upperFirst(w.Thing)+" of somebody else was overwritten",
+		fmt.Sprintf("%s: %s was %s when this was planned and %s when it was applied. It is %s now, because on_conflict is %q.",
+			w.Object, k.Path, w.Show(k.Path, k.Expected), w.Show(k.Path, k.Found), w.Show(k.Path, k.Wanted), ConflictOverwrite))
+}
+
+// Lost describes operations that the service acknowledged in vain.
+func (w Wording) Lost(e *change.LostError) string {
+	var lines strings.Builder
+	for _, o := range e.Lost {
+		fmt.Fprintf(&lines, "\n%s is %s instead of %s", o.Path, w.Show(o.Path, o.Old), w.Show(o.Path, o.New))
+	}
+	return fmt.Sprintf("%s: the %s acknowledged this write %d times and does not hold it:%s\n"+
+		"Another writer keeps storing an older version of it. What else was written is kept; run it again when nobody else writes.",
+		w.Object, w.Service, e.Tries, lines.String())
+}
+
+func upperFirst(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
