@@ -48,7 +48,11 @@ const (
 // WriteError is a write that ended in an error.
 type WriteError struct {
 	Effect Effect
-	Err    error
+	// Wait is how long the server wants to be left alone before a write that was
+	// Stale is made anew. The effect of a write that the server did not take for a
+	// limit is Stale: meanwhile others may have written.
+	Wait time.Duration
+	Err  error
 }
 
 func (e *WriteError) Error() string { return e.Err.Error() }
@@ -317,7 +321,11 @@ func (r *run) write(ctx context.Context, current patch.Document, operations patc
 		r.result.Document = answer
 		return answer, r.review(current, answer)
 	}
-	if wait := r.settleTime(took, writeErr, effect); wait > 0 {
+	wait := r.settleTime(took, writeErr, effect)
+	if effect == Stale {
+		wait = refused.Wait
+	}
+	if wait > 0 {
 		// A wait that the caller ends early is followed by the read at once.
 		_ = r.timing.Sleep(ctx, wait)
 	}

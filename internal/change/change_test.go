@@ -375,6 +375,34 @@ func TestErrorsOfAWrite(t *testing.T) {
 	}
 }
 
+// TestAServerThatAsksForTimeIsReadAgain lets somebody else write while a write
+// waits that the server did not take: the write is made anew for what is there then.
+func TestAServerThatAsksForTimeIsReadAgain(t *testing.T) {
+	s := &server{document: doc()}
+	s.answer = func(n int, after patch.Document) (patch.Document, error) {
+		if n == 1 {
+			return nil, &change.WriteError{Effect: change.Stale, Wait: 7 * time.Second, Err: errors.New("429")}
+		}
+		s.document = after
+		return maps.Clone(after), nil
+	}
+	var waits []time.Duration
+	patient := timing
+	patient.VerifyAfter = 0
+	patient.Sleep = func(_ context.Context, d time.Duration) error {
+		waits = append(waits, d)
+		s.set("/foreign", `"new"`)
+		return nil
+	}
+	result, err := change.Apply(t.Context(), s, change.Change{Seen: doc(), Want: patch.Want{"/k": `"new"`}}, patient)
+	if err != nil || !slices.Equal(waits, []time.Duration{7 * time.Second}) {
+		t.Fatalf("%v, waited %v", err, waits)
+	}
+	if result.Found["/foreign"] != `"new"` || len(s.writes) != 2 || s.document["/foreign"] != `"new"` {
+		t.Errorf("the second write was made for %v", result.Found)
+	}
+}
+
 func TestAReadThatFailsAfterTheWriteLeavesWhatTheServerAnswered(t *testing.T) {
 	boom := errors.New("boom")
 	for _, writeFails := range []bool{false, true} {

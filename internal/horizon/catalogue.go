@@ -83,7 +83,14 @@ func (k Kind) path() string { return "/rest/config/v1/" + string(k) }
 
 // listing is the list of the kind, which has one version in every release.
 func (k Kind) listing(paged bool) *listing {
-	return &listing{noun: k.String(), privilege: "GLOBAL_CONFIG_VIEW", versions: []version{{k.path(), paged}}}
+	return &listing{noun: k.String(), privilege: k.listPrivilege(), versions: []version{{k.path(), paged}}}
+}
+
+func (k Kind) listPrivilege() string {
+	if k == Stream || k == Tag {
+		return configurationView
+	}
+	return "GLOBAL_CONFIG_VIEW"
 }
 
 // AdditionalDetails is the map of free texts that every object of the catalogue
@@ -187,8 +194,13 @@ func (c *Client) Read(ctx context.Context, ref Ref) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	return o.existing()
+}
+
+// existing returns the object unless only a record of it is left.
+func (o *Object) existing() (*Object, error) {
 	if o.isDeleted() {
-		return nil, fmt.Errorf("%w: the %s %s has the status DELETED", ErrNotFound, ref.Kind, ref.ID)
+		return nil, fmt.Errorf("%w: the %s %s has the status DELETED", ErrNotFound, o.Kind, o.ID)
 	}
 	return o, nil
 }
@@ -201,6 +213,7 @@ func (c *Client) read(ctx context.Context, ref Ref) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.server.recent.saw(ref.Kind, ref.ID)
 	if resp.StatusCode == http.StatusNotFound {
 		return nil, c.missing(ctx, ref, r, resp)
 	}

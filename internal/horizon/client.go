@@ -87,6 +87,11 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.logout(ctx, s)
 }
 
+// CloseAll signs out of every session that the process has, all at the same time,
+// for its end: sessions would end by themselves hours later. What fails is logged.
+// A client that is used afterwards signs in again.
+func CloseAll(ctx context.Context) { registered.closeAll(ctx) }
+
 // Insecure says whether any certificate is accepted, wherever that was set.
 func (c *Client) Insecure() bool { return c.insecure }
 
@@ -111,7 +116,7 @@ func ValidID(id string) bool { return objectID.MatchString(id) }
 
 func checkID(noun, id string) error {
 	if !ValidID(id) {
-		return fmt.Errorf("%q is not the id of a %s, which is made of letters, digits and hyphens", id, noun)
+		return fmt.Errorf("%q is no id (%s): ids are made of letters, digits and hyphens", id, noun)
 	}
 	return nil
 }

@@ -118,7 +118,9 @@ func (c *Client) Create(ctx context.Context, kind Kind, spec patch.Document) (st
 	}
 	finish, release := withGrace(ctx)
 	defer release()
-	return n.send(finish, ctx, body)
+	id, err := n.send(finish, ctx, body)
+	c.wrote(Ref{Kind: kind, ID: id}) // Without an id it may be any of them.
+	return id, err
 }
 
 // creation is one create under way.

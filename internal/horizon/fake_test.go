@@ -80,6 +80,7 @@ type pod struct {
 	pools    []map[string]any
 	vms      []map[string]any
 	shots    []map[string]any
+	machines []map[string]any
 	faults   []string // what no client should ask for
 }
 
@@ -343,6 +344,11 @@ func (p *pod) serveCatalogue(w http.ResponseWriter, r *http.Request, kind Kind, 
 var introduced = map[string]int{
 	"/inventory/v12/desktop-pools": 2512, "/inventory/v10/desktop-pools": 2412, "/inventory/v8/desktop-pools": 2312,
 	"/inventory/v6/desktop-pools": 2206, "/inventory/v2/desktop-pools": 2000,
+	"/inventory/v11/desktop-pools": 2503, "/inventory/v9/desktop-pools": 2406, "/inventory/v7/desktop-pools": 2306,
+	"/inventory/v5/desktop-pools": 2111, "/inventory/v4/desktop-pools": 2103,
+	"/inventory/v6/machines": 2412, "/inventory/v3/machines": 2206, "/inventory/v2/machines": 2012,
+	"/config/v6/virtual-centers": 2312, "/config/v5/virtual-centers": 2309, "/config/v4/virtual-centers": 2306, "/config/v3/virtual-centers": 2303,
+	"/external/v2/base-vms": 2212,
 	"/external/v3/base-vms": 2312, "/external/v1/base-vms": 1912, "/external/v1/base-snapshots": 2000,
 	"/external/v1/datacenters": 1912, "/config/v1/virtual-centers": 1909,
 }
@@ -367,6 +373,10 @@ func (p *pod) serveInventory(w http.ResponseWriter, r *http.Request, path string
 		refuse(w, http.StatusNotFound, "pool.not.found", "no such pool")
 	case strings.HasSuffix(path, "/desktop-pools"):
 		p.serveList(w, r, p.pools, true)
+	case strings.HasSuffix(path, "/machines"):
+		p.serveList(w, r, p.machines, true)
+	case strings.HasSuffix(path, "/base-vms") && !r.URL.Query().Has("vcenter_id"):
+		refuse(w, http.StatusBadRequest, "param", "vcenter_id is missing")
 	case strings.HasSuffix(path, "/virtual-centers"):
 		p.serveList(w, r, []map[string]any{{"id": vcenterID, "server_name": "vc.corp.example", "display_name": "Main", "enabled": true, "port": 443}}, false)
 	case r.URL.Query().Get("vcenter_id") != vcenterID:

@@ -37,16 +37,19 @@ type version struct {
 	paged bool
 }
 
+// configurationView is what lists of most of the configuration need, either of it.
+const configurationView = "GLOBAL_CONFIG_VIEW or VC_CONFIG_VIEW"
+
 var (
 	poolListing = &listing{noun: "desktop pool", privilege: "POOL_VIEW", versions: []version{
 		{poolPath(12), true}, {poolPath(10), true}, {poolPath(8), true}, {poolPath(6), true}, {poolPath(2), true},
 	}}
-	virtualCenterListing = &listing{noun: "virtual center", privilege: "VC_CONFIG_VIEW", versions: []version{{"/rest/config/v1/virtual-centers", false}}}
+	virtualCenterListing = &listing{noun: "virtual center", privilege: configurationView, versions: []version{{"/rest/config/v1/virtual-centers", false}}}
 	datacenterListing    = &listing{noun: "datacenter", privilege: "VC_CONFIG_VIEW", versions: []version{{"/rest/external/v1/datacenters", false}}}
-	baseVMListing        = &listing{noun: "base VM", privilege: "VC_CONFIG_VIEW", versions: []version{
+	baseVMListing        = &listing{noun: "base VM", privilege: configurationView, versions: []version{
 		{"/rest/external/v3/base-vms", true}, {"/rest/external/v1/base-vms", false},
 	}}
-	baseSnapshotListing = &listing{noun: "base snapshot", privilege: "VC_CONFIG_VIEW", versions: []version{{"/rest/external/v1/base-snapshots", false}}}
+	baseSnapshotListing = &listing{noun: "base snapshot", privilege: configurationView, versions: []version{{"/rest/external/v1/base-snapshots", false}}}
 )
 
 // firstWithFilters is the oldest version of the list of pools that only releases

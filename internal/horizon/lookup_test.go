@@ -124,6 +124,25 @@ func TestLookupFindsExactlyOneOrNamesTheCandidates(t *testing.T) {
 	}
 }
 
+func TestAnAssetIsFoundByAnyOfItsMembers(t *testing.T) {
+	for _, release := range []int{2512, 2012} {
+		p := newPod(t)
+		p.Release = release
+		p.put(Asset, otherID, map[string]any{"im_stream_id": streamID, "im_version_id": versionID, "vcenter_id": otherID, "vm_template_id": "vm-90",
+			"base_vm_id": "vm-91", "base_snapshot_id": "snapshot-92", "clone_type": "FULL_CLONE", "image_type": "RDSH_APPS", "status": "FAILED"})
+		client := p.client(t, nil)
+		for _, member := range []string{"vcenter_id", "base_vm_id", "base_snapshot_id", "vm_template_id", "clone_type", "image_type", "status"} {
+			pointer, wanted := patch.NewPointer(member), p.objects[Asset][otherID][member].(string)
+			if o, err := client.Find(t.Context(), Asset, versionID, patch.Want{pointer: text(wanted)}); err != nil || o.ID != otherID {
+				t.Errorf("%d: by %s: %v %v", release, member, o, err)
+			}
+		}
+		if o, err := client.Find(t.Context(), Asset, versionID, patch.Want{"/vm_template_id": patch.Absent}); err != nil || o.ID != assetID {
+			t.Errorf("%d: without a template: %v %v", release, o, err)
+		}
+	}
+}
+
 func TestPoolThatIsGoneIsNotFound(t *testing.T) {
 	for _, c := range []struct {
 		name     string

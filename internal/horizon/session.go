@@ -33,6 +33,9 @@ type session struct {
 	renewed         bool      // made from a refresh token
 	renewAt, endsAt time.Time // by this machine's clock, zero when the token does not say
 
+	// opener is the client that signed in, or renewed the session.
+	opener *Client
+
 	// worked is set when the server has accepted the access token.
 	worked atomic.Bool
 }
@@ -61,6 +64,9 @@ type server struct {
 	sessions  sessions
 	routes    routes
 	creations creations
+	recent    recent
+	pools     recentPools
+	release   release
 	users     int // clients that are not closed
 }
 
@@ -69,7 +75,7 @@ func (g *registry) join(key identity) *server {
 	defer g.mu.Unlock()
 	s := g.servers[key]
 	if s == nil {
-		s = &server{}
+		s = &server{release: release{turn: make(chan struct{}, 1)}}
 		if g.servers == nil {
 			g.servers = map[identity]*server{}
 		}
@@ -77,6 +83,19 @@ func (g *registry) join(key identity) *server {
 	}
 	s.users++
 	return s
+}
+
+// at returns what is known about the server at an address, per user.
+func (g *registry) at(base string) []*server {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var found []*server
+	for key, s := range g.servers {
+		if key.base == base {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 // leave returns the session that nobody uses any more, nil for none.
@@ -91,6 +110,32 @@ func (g *registry) leave(key identity, s *server) *session {
 		delete(g.servers, key)
 	}
 	return s.sessions.take()
+}
+
+// closeAll signs out of every session.
+func (g *registry) closeAll(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, s := range g.take() {
+		all.Go(func() {
+			if err := s.opener.logout(ctx, s); err != nil {
+				s.opener.note(ctx, "could not sign out of Horizon, the session ends by itself", map[string]any{"url": s.opener.base, "error": err.Error()})
+			}
+		})
+	}
+	all.Wait()
+}
+
+// take removes all sessions and returns them.
+func (g *registry) take() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var taken []*session
+	for _, s := range g.servers {
+		if current := s.sessions.take(); current != nil {
+			taken = append(taken, current)
+		}
+	}
+	return taken
 }
 
 // sessions keeps the one session of an identity: many ask for it at once, and

@@ -3,6 +3,7 @@ package horizon
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -278,23 +279,49 @@ func TestTroubleOfASignInIsExplainedAndHeldForAMoment(t *testing.T) {
 }
 
 func TestPasswordIsSentAsAListToAServerThatCannotReadIt(t *testing.T) {
+	characters, err := json.Marshal(strings.Split(password, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, logins := range map[string]int{string(characters): 2, `["` + password + `"]`: 3} {
+		p := newPod(t)
+		client := p.client(t, nil)
+		p.Intercept = func(w http.ResponseWriter, r *http.Request, body string) bool {
+			if r.URL.Path != "/rest/login" {
+				return false
+			}
+			if !strings.Contains(body, form) {
+				refuse(w, 400, "json", "JSON cannot be mapped: "+body)
+				return true
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			reply(w, 200, map[string]any{"access_token": p.issue(p.access, "access", p.Lifetime), "refresh_token": "r"})
+			return true
+		}
+		mustRead(t, client)
+		p.wantCounts(t, map[string]int{"POST /rest/login": logins})
+	}
+}
+
+// TestAPasswordThatIsSpeltIsNotShown lets a server that can read no form of the
+// password quote each of them.
+func TestAPasswordThatIsSpeltIsNotShown(t *testing.T) {
 	p := newPod(t)
 	client := p.client(t, nil)
 	p.Intercept = func(w http.ResponseWriter, r *http.Request, body string) bool {
 		if r.URL.Path != "/rest/login" {
 			return false
 		}
-		if !strings.Contains(body, `["`+password+`"]`) {
-			refuse(w, 400, "json", "JSON cannot be mapped: "+body)
-			return true
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		reply(w, 200, map[string]any{"access_token": p.issue(p.access, "access", p.Lifetime), "refresh_token": "r"})
+		refuse(w, 400, "json", "JSON cannot be mapped: "+body+" or "+password)
 		return true
 	}
-	mustRead(t, client)
-	p.wantCounts(t, map[string]int{"POST /rest/login": 2})
+	_, err := client.Read(t.Context(), stream)
+	spelt := strings.Join(strings.Split(password, ""), `","`)
+	if err == nil || strings.Contains(err.Error(), password) || strings.Contains(err.Error(), spelt) {
+		t.Errorf("the error is %v", err)
+	}
+	p.wantCounts(t, map[string]int{"POST /rest/login": 3})
 }
 
 func TestWhoLeavesASignInDoesNotEndItForOthers(t *testing.T) {
@@ -453,4 +480,47 @@ func TestCertificateIsCheckedAsConfigured(t *testing.T) {
 		}
 	}
 	p.wantCounts(t, map[string]int{"POST /rest/login": 2})
+}
+
+func TestCloseAllSignsOutOfEverySession(t *testing.T) {
+	p := newPod(t)
+	shared := &registry{}
+	first, second, third := p.clientIn(t, shared, nil), p.clientIn(t, shared, nil), p.clientIn(t, shared, func(c *Config) { c.Insecure = new(true) })
+	unused := p.clientIn(t, shared, func(c *Config) { c.Domain = "OTHER" })
+	for _, client := range []*Client{first, second, third} {
+		if _, err := client.Read(t.Context(), asset1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shared.closeAll(t.Context())
+	p.wantCounts(t, map[string]int{"POST /rest/login": 2, "POST /rest/logout": 2})
+	shared.closeAll(t.Context())
+	for _, client := range []*Client{first, unused} {
+		if err := client.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	p.wantCounts(t, map[string]int{"POST /rest/logout": 2})
+	if _, err := second.Read(t.Context(), asset1); err != nil {
+		t.Errorf("a client is of no use any more: %v", err)
+	}
+	p.wantCounts(t, map[string]int{"POST /rest/login": 3})
+}
+
+func TestCloseAllGoesOnAfterAFailure(t *testing.T) {
+	p := newPod(t)
+	shared := &registry{}
+	var log journal
+	for _, insecure := range []bool{true, false} {
+		client := p.clientIn(t, shared, func(c *Config) { c.Insecure, c.Log = &insecure, log.log })
+		if _, err := client.Read(t.Context(), asset1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Intercept = onlyFor("POST /rest/logout", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 400, "x", "no such session") })
+	shared.closeAll(t.Context())
+	p.wantCounts(t, map[string]int{"POST /rest/logout": 2})
+	if n := strings.Count(log.String(), "could not sign out"); n != 2 || strings.Contains(log.String(), "sentinel") {
+		t.Errorf("%s", log.String())
+	}
 }

@@ -45,7 +45,7 @@ func (c *Client) open(ctx context.Context, from *session) (*session, error) {
 		// token that the server does not know any more.
 		_, answer, err := c.authenticate(ctx, "/rest/refresh", map[string]any{"refresh_token": from.refresh})
 		if err == nil {
-			s := newSession(answer, started)
+			s := c.newSession(answer, started)
 			s.refresh, s.renewed = from.refresh, true // The answer holds an access token only.
 			c.logSession(ctx, "renewed the session with Horizon", s)
 			return s, nil
@@ -59,7 +59,7 @@ func (c *Client) open(ctx context.Context, from *session) (*session, error) {
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	s := newSession(answer, started)
+	s := c.newSession(answer, started)
 	c.logSession(ctx, "signed in to Horizon", s)
 	return s, nil
 }
@@ -71,17 +71,24 @@ type tokens struct {
 }
 
 // login signs in with the password. The vendor's OpenAPI has it as a list of
-// strings, in every release; the vendor's own examples send one string. A server that
-// cannot read it so ("cannot be mapped") gets the list.
+// strings, in every release, as documents come out for a Java char[]; the vendor's
+// own examples send one string, which a char[] is read from as well. A server that
+// cannot read it so ("cannot be mapped") gets the characters, and then the list
+// with the password as its one string.
 func (c *Client) login(ctx context.Context) (tokens, error) {
-	body := map[string]any{"username": c.user.name, "domain": c.user.domain, "password": c.user.password}
 	// A session too many does no harm: nobody knows its tokens, and they expire.
 	ctx = transport.WithRepeatable(ctx)
-	status, answer, err := c.authenticate(ctx, "/rest/login", body)
-	var refusal *transport.APIError
-	if status == http.StatusBadRequest && errors.As(err, &refusal) && strings.Contains(refusal.Message, "cannot be mapped") {
-		body["password"] = []string{c.user.password}
-		_, answer, err = c.authenticate(ctx, "/rest/login", body)
+	var (
+		status int
+		answer tokens
+		err    error
+	)
+	for _, password := range []any{c.user.password, strings.Split(c.user.password, ""), []string{c.user.password}} {
+		status, answer, err = c.authenticate(ctx, "/rest/login", map[string]any{"username": c.user.name, "domain": c.user.domain, "password": password})
+		var refusal *transport.APIError
+		if status != http.StatusBadRequest || !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "cannot be mapped") {
+			break
+		}
 	}
 	return answer, err
 }
@@ -137,8 +144,8 @@ func (c *Client) logout(ctx context.Context, s *session) error {
 
 // newSession reads from an access token, where it says so, when it ends. Its
 // times are the server's: only their difference is used.
-func newSession(answer tokens, started time.Time) *session {
-	s := &session{access: answer.Access, refresh: answer.Refresh}
+func (c *Client) newSession(answer tokens, started time.Time) *session {
+	s := &session{access: answer.Access, refresh: answer.Refresh, opener: c}
 	lifetime := lifetimeOf(answer.Access)
 	if lifetime <= 0 {
 		return s

@@ -1,8 +1,14 @@
 package horizon
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance/contract"
@@ -21,15 +27,7 @@ func TestACatalogueOnEveryRelease(t *testing.T) {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
 			sim := simulator.New(simulator.Options{Release: release, Empty: true})
-			server := httptest.NewServer(contract.GuardAnswers(t, release, sim))
-			defer server.Close()
-			d := sim.Describe(server.URL)
-			client, err := New(Config{URL: d.Horizon, Domain: d.Domain, Username: d.Username, Password: d.Password, Getenv: func(string) string { return "" }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = client.Close(t.Context()) }()
-			keepsACatalogue(t, client)
+			keepsACatalogue(t, guarded(t, release, sim))
 		})
 	}
 }
@@ -100,5 +98,116 @@ func keepsACatalogue(t *testing.T, client *Client) {
 		if _, err := client.Read(ctx, ref); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s %s after its deletion: %v", ref.Kind, ref.ID, err)
 		}
+	}
+}
+
+// TestMachinesOnEveryRelease follows the pools and their machines, which show as
+// much of their image as the release does.
+func TestMachinesOnEveryRelease(t *testing.T) {
+	t.Parallel()
+	for _, release := range contract.Releases() {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			sim := simulator.New(simulator.Options{Release: release})
+			client := guarded(t, release, sim)
+			ctx := t.Context()
+			tag := sim.CreateCatalogueObject("im-tags", map[string]any{"im_stream_id": simulator.HorizonStreamID, "im_version_id": simulator.HorizonVersionID, "name": "live"})
+			if err := sim.FollowTag("SALES", tag); err != nil {
+				t.Fatal(err)
+			}
+			pools, err := client.RecentPools(ctx)
+			if err != nil || len(pools) != 3 {
+				t.Fatalf("%v %v", pools, err)
+			}
+			for i, count := range []int{10, 50, 1} {
+				machines, err := client.Machines(ctx, pools[i].ID)
+				if err != nil || len(machines) != count {
+					t.Fatalf("%s: %v %v", pools[i].Name, machines, err)
+				}
+				for _, m := range machines {
+					// The list of pools shows names since 2412 as well.
+					if m.Image != pools[i].Current || m.Pending != (PoolImage{}) || m.Held || m.State != "AVAILABLE" || m.DesktopPoolID != pools[i].ID {
+						t.Errorf("%s is %+v, the pool %+v", m.Name, m, pools[i].Current)
+					}
+				}
+				if image := machines[0].Image; i == 1 && (image.TagID != tag || (image.TagName == "live") != (release >= "2412")) {
+					t.Errorf("%+v", image)
+				}
+			}
+		})
+	}
+}
+
+// TestManyReadsOnEveryRelease reads the versions of a stream together.
+func TestManyReadsOnEveryRelease(t *testing.T) {
+	t.Parallel()
+	for _, release := range contract.Releases() {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			sim := simulator.New(simulator.Options{Release: release})
+			client, k := guarded(t, release, sim), &company{}
+			client.server.recent.after = k.after
+			var refs []Ref
+			for i := range 5 {
+				id := sim.CreateCatalogueObject("im-versions", map[string]any{"im_stream_id": simulator.HorizonStreamID, "name": fmt.Sprint("n", i), "status": "AVAILABLE"})
+				refs = append(refs, Ref{Kind: Version, ID: id, ParentID: simulator.HorizonStreamID})
+			}
+			objects, errs := readTogether(inTime(t), client, k, refs...)
+			for i, o := range objects {
+				if errs[i] != nil || o.Text("name") != fmt.Sprint("n", i) {
+					t.Errorf("%v %v", o, errs[i])
+				}
+				alone, err := client.Read(t.Context(), refs[i])
+				if err != nil || !maps.Equal(alone.Document(), o.Document()) {
+					t.Errorf("alone it is %v %v", alone, err)
+				}
+			}
+		})
+	}
+}
+
+// guarded is a client of a simulator whose answers are held against the vendor's
+// documents.
+func guarded(t *testing.T, release string, sim *simulator.Simulator) *Client {
+	t.Helper()
+	server := httptest.NewServer(contract.GuardAnswers(t, release, sim))
+	t.Cleanup(server.Close)
+	d := sim.Describe(server.URL)
+	client, err := New(Config{URL: d.Horizon, Domain: d.Domain, Username: d.Username, Password: d.Password, Getenv: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close(context.Background()) })
+	return client
+}
+
+// TestTheEndOfTheProcessSignsOut is no parallel test: it ends the sessions of all.
+func TestTheEndOfTheProcessSignsOut(t *testing.T) {
+	sim := simulator.New(simulator.Options{})
+	var logouts atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/rest/logout") {
+			logouts.Add(1)
+		}
+		sim.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	d := sim.Describe(server.URL)
+	for _, name := range []string{d.Username, "admin"} {
+		client, err := New(Config{URL: d.Horizon, Domain: d.Domain, Username: name, Password: name + "-password", Getenv: func(string) string { return "" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Pools(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	CloseAll(t.Context())
+	if n := logouts.Load(); n != 2 {
+		t.Errorf("%d sessions were ended, want 2", n)
+	}
+	CloseAll(t.Context())
+	if n := logouts.Load(); n != 2 {
+		t.Errorf("%d sessions were ended, want 2", n)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
@@ -29,6 +30,9 @@ const (
 // WriteError is a write that ended in an error.
 type WriteError struct {
 	Effect Effect
+	// RetryAfter is how long to wait before the object is read and the write made
+	// anew, for one that is Unsent; 0 if that is of no use.
+	RetryAfter time.Duration
 	// Err is one of the errors of Client.Read.
 	Err error
 }
@@ -56,12 +60,23 @@ func (c *Client) Patch(ctx context.Context, ref Ref, current patch.Document, p p
 	if err != nil {
 		return nil, err
 	}
+	defer c.wrote(ref)
+	// A repeat would write back what was read before the wait for it.
+	ctx = transport.WithoutRepeats(ctx)
 	r, resp, sendErr := c.send(ctx, transport.Request{Method: http.MethodPut, Body: body}, ref.Kind.path()+"/"+ref.ID)
 	if sendErr != nil {
-		return nil, &WriteError{Effect: effectOfFailure(sendErr), Err: sendErr}
+		failed := &WriteError{Effect: effectOfFailure(sendErr), Err: sendErr}
+		var failure *transport.Error
+		if failed.Effect == Unsent && errors.As(sendErr, &failure) {
+			failed.RetryAfter = shortWait
+		}
+		return nil, failed
 	}
 	if resp.StatusCode == http.StatusNotFound {
 		return nil, &WriteError{Effect: Refused, Err: c.missing(ctx, ref, r, resp)}
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return nil, &WriteError{Effect: Unsent, RetryAfter: c.patienceFor(resp), Err: c.refusal(r, resp, "")}
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return nil, &WriteError{Effect: effectOfRefusal(resp.StatusCode), Err: c.refusal(r, resp, "GLOBAL_CONFIG_MANAGEMENT")}
@@ -70,6 +85,23 @@ func (c *Client) Patch(ctx context.Context, ref Ref, current patch.Document, p p
 		return nil, &WriteError{Effect: Unknown, Err: err}
 	}
 	return p.Apply(current), nil
+}
+
+// shortWait is the time before a write is made anew that the server did not get,
+// or did not take without saying for how long.
+const shortWait = time.Second
+
+// patienceFor is how long to leave a server alone that has answered 429; 0 if that
+// is too long to be waited for.
+func (c *Client) patienceFor(resp *transport.Response) time.Duration {
+	asked, said := transport.RetryAfter(resp.Header, c.now())
+	switch {
+	case !said:
+		return shortWait
+	case asked > transport.MaxRetryAfter:
+		return 0
+	}
+	return max(asked, time.Millisecond)
 }
 
 // update is the body of the PUT.
@@ -173,7 +205,7 @@ func (e *InUseError) Error() string {
 			names[i] = p.Name
 		}
 		text += " by the desktop pools " + candidates(names)
-	default:
+	case e.Ref.Kind == Asset || e.Ref.Kind == Tag:
 		text += ", though no desktop pool that the user may see follows it"
 	}
 	return text + ": " + e.Err.Error()
@@ -189,6 +221,7 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	if err := checkID(ref.Kind.String(), ref.ID); err != nil {
 		return &WriteError{Effect: Unsent, Err: err}
 	}
+	defer c.wrote(ref)
 	r, resp, err := c.send(ctx, transport.Request{Method: http.MethodDelete}, ref.Kind.path()+"/"+ref.ID)
 	if err != nil {
 		return &WriteError{Effect: effectOfFailure(err), Err: err}

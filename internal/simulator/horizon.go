@@ -103,7 +103,7 @@ type horizonRoute struct {
 var horizonRoutes []horizonRoute
 
 func init() {
-	horizonRoutes = slices.Concat(sessionRoutes(), catalogueRoutes(), lookupRoutes(), poolRoutes(), monitorRoutes())
+	horizonRoutes = slices.Concat(sessionRoutes(), catalogueRoutes(), lookupRoutes(), poolRoutes(), machineRoutes(), monitorRoutes())
 }
 
 // pathOf splits a path such as /config/v1/im-tags/{} for matching.

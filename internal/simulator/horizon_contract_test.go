@@ -11,7 +11,7 @@ import (
 
 // offered are the documented addresses of the areas that the simulator offers.
 var offered = regexp.MustCompile(`^(POST /(login|refresh|logout)|\w+ /config/v1/im-.*|GET /config/v\d/virtual-centers.*|GET /external/.*|` +
-	`GET /inventory/v\d+/desktop-pools(/\{\})?|GET /monitor(/v\d)?/(virtual-centers|connection-servers))$`)
+	`GET /inventory/v\d+/(desktop-pools|machines)(/\{\})?|GET /monitor(/v\d)?/(virtual-centers|connection-servers))$`)
 
 func TestOffersWhatEachReleaseDocuments(t *testing.T) {
 	for _, release := range contract.Releases() {
@@ -51,7 +51,7 @@ func (s stocked) example(route horizonRoute) (path, body string) {
 	}
 	single := map[string]string{
 		"im-streams": s.stream, "im-versions": s.version, "im-tags": s.tag, "im-assets": s.asset,
-		"virtual-centers": HorizonVCenterID, "base-vms": "vm-1002", "desktop-pools": s.horizon.pools[0].id,
+		"virtual-centers": HorizonVCenterID, "base-vms": "vm-1002", "desktop-pools": s.horizon.pools[0].id, "machines": s.horizon.pools[0].machines[0].id,
 	}
 	for part, query := range needed {
 		one := strings.HasPrefix(part, "/im-") && strings.HasSuffix(path, "{}")

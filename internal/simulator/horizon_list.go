@@ -222,13 +222,18 @@ func (f *rowFilter) matches(row map[string]any) bool {
 		n, ok := row[f.Name].(int64)
 		return ok && n >= f.min && n <= f.max
 	}
+	value := plainText(f.Value)
+	if f.Type == "NotEquals" {
+		return !slices.Contains(plainTexts(row[f.Name]), value)
+	}
 	return slices.ContainsFunc(plainTexts(row[f.Name]), func(text string) bool {
-		value := plainText(f.Value)
 		switch f.Type {
 		case "Contains":
 			return strings.Contains(text, value)
 		case "StartsWith":
 			return strings.HasPrefix(text, value)
+		case "EndsWith":
+			return strings.HasSuffix(text, value)
 		default:
 			return text == value
 		}

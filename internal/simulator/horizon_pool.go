@@ -13,7 +13,7 @@ type desktopPool struct {
 	// machines that somebody has added.
 	automated bool
 	vcenter   *virtualCenter
-	machines  int
+	machines  []*machine
 	vtpm      bool
 	// vm and snapshot are the image.
 	vm       *baseVM
@@ -87,10 +87,7 @@ func (rq *horizonRequest) getPool(version int, id string) (horizonAnswer, *horiz
 // poolForm is a pool in a version of its form, of which the first shows nothing
 // of images.
 func (rq *horizonRequest) poolForm(p *desktopPool, version int) map[string]any {
-	kind, source := "MANUAL", "VIRTUAL_CENTER"
-	if p.automated {
-		kind, source = "AUTOMATED", "INSTANT_CLONE"
-	}
+	kind, source := p.kind()
 	out := form(version, []versioned{
 		{1, "id", p.id}, {1, "name", p.name}, {1, "display_name", p.name}, {1, "enabled", true}, {1, "type", kind}, {1, "source", source},
 	})
@@ -102,7 +99,7 @@ func (rq *horizonRequest) poolForm(p *desktopPool, version int) map[string]any {
 		{2, "access_group_id", accessGroupID}, {2, "delete_in_progress", false}, {2, "session_type", "DESKTOP"},
 		{2, "user_assignment", "FLOATING"}, {2, "vcenter_id", p.vcenter.id},
 		{8, "created_at", p.made.UnixMilli()}, {8, "updated_at", p.made.UnixMilli()},
-		{10, "vcenter_name", p.vcenter.name}, {10, "num_sessions", 0}, {12, "num_machines", p.machines}, {12, "entra_sso_enabled", false},
+		{10, "vcenter_name", p.vcenter.name}, {10, "num_sessions", 0}, {12, "num_machines", len(p.machines)}, {12, "entra_sso_enabled", false},
 	}
 	if p.automated {
 		fields = append(fields, versioned{2, "enable_provisioning", true}, versioned{2, "stop_provisioning_on_error", true},
@@ -116,6 +113,14 @@ func (rq *horizonRequest) poolForm(p *desktopPool, version int) map[string]any {
 		out[name] = value
 	}
 	return out
+}
+
+// kind is the type of a pool, and where its machines come from.
+func (p *desktopPool) kind() (kind, source string) {
+	if p.automated {
+		return "AUTOMATED", "INSTANT_CLONE"
+	}
+	return "MANUAL", "VIRTUAL_CENTER"
 }
 
 func (p *desktopPool) imageSource() string {

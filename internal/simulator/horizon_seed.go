@@ -37,14 +37,16 @@ func (s *Simulator) seedHorizon() {
 	vc.templates = append(vc.templates, &vmTemplate{
 		id: vc.nextID("vm"), name: "win11-template", datacenter: vc.datacenters[0], system: "WINDOWS_11", made: installed,
 	})
-	pool := func(id, name string, machines int, vtpm bool) {
-		h.pools = append(h.pools, &desktopPool{
-			id: id, name: name, automated: machines > 1, vcenter: vc, machines: machines, vtpm: vtpm, vm: golden, snapshot: golden.snapshots[0], made: installed,
-		})
+	pool := func(id, name, pattern string, machines int, vtpm bool) {
+		p := &desktopPool{id: id, name: name, automated: machines > 1, vcenter: vc, vtpm: vtpm, vm: golden, snapshot: golden.snapshots[0], made: installed}
+		h.pools = append(h.pools, p)
+		for n := range machines {
+			p.machines = append(p.machines, newMachine(len(h.pools), n+1, pattern))
+		}
 	}
-	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b01", "ENGINEERING", 10, true)
-	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b02", "SALES", 50, false)
-	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b03", "KIOSK", 1, false)
+	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b01", "ENGINEERING", "ENG-%03d", 10, true)
+	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b02", "SALES", "SAL-%03d", 50, false)
+	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b03", "KIOSK", "KIOSK-%02d", 1, false)
 	if s.options.Empty {
 		return
 	}
@@ -163,6 +165,21 @@ func (s *Simulator) CatalogueObject(id string) map[string]any {
 		return nil
 	}
 	return decodeDocument(encodeJSON(s.horizon.document(o)))
+}
+
+// CatalogueObjects returns the objects of a collection, such as im-assets, as an
+// administrator reads them, in the order of their creation.
+func (s *Simulator) CatalogueObjects(collection string) []map[string]any {
+	s.horizon.mu.Lock()
+	defer s.horizon.mu.Unlock()
+	s.horizon.catalogue.proceed(s)
+	var objects []map[string]any
+	for _, o := range s.horizon.catalogue {
+		if o.kind.path == collection && o.live() {
+			objects = append(objects, decodeDocument(encodeJSON(s.horizon.document(o))))
+		}
+	}
+	return objects
 }
 
 // CreateCatalogueObject puts an object into the catalogue past all checks and

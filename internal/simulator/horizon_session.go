@@ -29,6 +29,7 @@ const (
 	globalConfigManagement privilege = "GLOBAL_CONFIG_MANAGEMENT"
 	vcConfigView           privilege = "VC_CONFIG_VIEW"
 	poolView               privilege = "POOL_VIEW"
+	machineView            privilege = "MACHINE_VIEW"
 )
 
 // horizonAccounts are the rights of the users. The administrators are those of
@@ -39,7 +40,7 @@ var horizonAccounts = map[string]struct {
 }{
 	"demo":   {administrator: true},
 	"admin":  {administrator: true},
-	"reader": {privileges: []privilege{globalConfigView, vcConfigView, poolView}},
+	"reader": {privileges: []privilege{globalConfigView, vcConfigView, poolView, machineView}},
 	"other":  {},
 }
 

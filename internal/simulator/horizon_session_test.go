@@ -145,6 +145,7 @@ func TestAccessTokensTellWhenTheyEnd(t *testing.T) {
 func TestRequestsNeedASessionAndAPrivilege(t *testing.T) {
 	s := newStocked(t, "2306")
 	pool := "/inventory/v2/desktop-pools/" + s.horizon.pools[0].id
+	machine := "/inventory/v2/machines/" + s.horizon.pools[0].machines[0].id
 	for _, row := range []struct {
 		user, method, path, body string
 		status                   int
@@ -160,6 +161,9 @@ func TestRequestsNeedASessionAndAPrivilege(t *testing.T) {
 		{"other", "GET", "/config/v1/virtual-centers", "", 403},
 		{"other", "GET", pool, "", 403},
 		{"other", "GET", "/inventory/v2/desktop-pools", "", 200},
+		{"reader", "GET", machine, "", 200},
+		{"other", "GET", machine, "", 403},
+		{"other", "GET", "/inventory/v2/machines", "", 200},
 		{"other", "GET", "/monitor/connection-servers", "", 200},
 		{"admin", "PUT", s.path("im-streams"), streamBody("Mine"), 204},
 	} {

@@ -239,6 +239,14 @@ func WithRepeatable(ctx context.Context) context.Context {
 	return context.WithValue(ctx, repeatableKey{}, true)
 }
 
+type onceKey struct{}
+
+// WithoutRepeats marks the requests made with the context as made for this moment: one that writes back what was read
+// just before, for which a repeat would have to read again.
+func WithoutRepeats(ctx context.Context) context.Context {
+	return context.WithValue(ctx, onceKey{}, true)
+}
+
 type patienceKey struct{}
 
 // WithPatience makes repeats, and the waits before them, end with another context than the request itself: a caller that

@@ -113,12 +113,13 @@ func (x *exchange) pause(wait time.Duration) error {
 // gets the last answer rather than a message of our own.
 func (x *exchange) next(req *http.Request, o outcome) (time.Duration, bool) {
 	patient := Patience(x.ctx)
-	if x.repeats >= x.client.maxRetries || patient.Err() != nil || x.ctx.Err() != nil {
+	once, _ := x.ctx.Value(onceKey{}).(bool)
+	if once || x.repeats >= x.client.maxRetries || patient.Err() != nil || x.ctx.Err() != nil {
 		return 0, false
 	}
 	asked, hasAsked := time.Duration(0), false
 	if o.answer != nil {
-		asked, hasAsked = retryAfter(o.answer.Header, x.client.now())
+		asked, hasAsked = RetryAfter(o.answer.Header, x.client.now())
 	}
 	throttled := isThrottled(o)
 	if !throttled && !repeatable(x.ctx, req.Method, o, hasAsked) {
@@ -130,7 +131,7 @@ func (x *exchange) next(req *http.Request, o outcome) (time.Duration, bool) {
 	}
 	deadline, hasDeadline := patient.Deadline()
 	if !hasDeadline {
-		return wait, asked <= maxRetryAfter
+		return wait, asked <= MaxRetryAfter
 	}
 	// Contexts end by the real clock, whatever clock is injected.
 	return wait, wait < time.Until(deadline)

@@ -156,6 +156,9 @@ func secretValues(secrets []string, parent, name string, value any) []string {
 			secrets = append(secrets, value)
 		}
 	case []any:
+		if isSecretName(name) {
+			secrets = append(secrets, spelt(value)...)
+		}
 		for _, element := range value {
 			secrets = secretValues(secrets, parent, name, element)
 		}
@@ -165,4 +168,16 @@ func secretValues(secrets []string, parent, name string, value any) []string {
 		}
 	}
 	return secrets
+}
+
+// spelt is a secret that is sent character by character, as a whole and as it is
+// sent: a single character is too short to be hidden.
+func spelt(characters []any) []string {
+	var whole strings.Builder
+	for _, c := range characters {
+		text, _ := c.(string)
+		whole.WriteString(text)
+	}
+	sent, _ := json.Marshal(characters) // It was read from JSON.
+	return []string{whole.String(), string(sent)}
 }

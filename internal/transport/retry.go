@@ -18,9 +18,9 @@ const (
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 30 * time.Second
 
-	// maxRetryAfter is the longest wait that is granted to a server when the context has no deadline. A service in
+	// MaxRetryAfter is the longest wait that is granted to a server when the context has no deadline. A service in
 	// maintenance asks for hours; its answer says so better than a Terraform run that stands still.
-	maxRetryAfter = 5 * time.Minute
+	MaxRetryAfter = 5 * time.Minute
 )
 
 // isSafe says that the method changes nothing (RFC 9110 section 9.2.1).
@@ -125,9 +125,9 @@ func backoff(repeats int, asked time.Duration, hasAsked bool, jitter float64) ti
 	return time.Duration(jitter * float64(ceiling))
 }
 
-// retryAfter reads how long the server wants to be left alone: Retry-After in seconds or as a date (RFC 9110 section
+// RetryAfter reads how long the server wants to be left alone: Retry-After in seconds or as a date (RFC 9110 section
 // 10.2.3), or the header that Horizon's REST API has instead since release 2406.
-func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+func RetryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	for _, name := range []string{"Retry-After", "X-Rate-Limit-Retry-After-Seconds"} {
 		value := strings.TrimSpace(header.Get(name))
 		if value == "" {
