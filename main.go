@@ -24,7 +24,9 @@ func main() {
 	} else {
 		saveUnreadLogs()
 	}
-	if err := tf6server.Serve(provider.Address, provider.Server(version), options...); err != nil {
+	err := tf6server.Serve(provider.Address, provider.Server(version), options...)
+	provider.SignOut()
+	if err != nil {
 		log.Fatal(err)
 	}
 }

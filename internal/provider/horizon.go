@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"context"
 	"os"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -75,6 +77,18 @@ func connectHorizon(m model, common connection, settings *plan.Settings) (plan.S
 				"Give the certificate authority with cacert instead.")
 	}
 	return plan.Connected(client), diags
+}
+
+// signOutLimit is less than the two seconds that Terraform waits for a provider to
+// end before it kills it.
+const signOutLimit = time.Second
+
+// SignOut ends the sessions of this process, best effort: left alone, they end by
+// themselves. A provider is told of no end, so that this belongs behind its server.
+func SignOut() {
+	ctx, cancel := context.WithTimeout(context.Background(), signOutLimit)
+	defer cancel()
+	horizon.CloseAll(ctx)
 }
 
 func missingHorizon() diag.Diagnostic {

@@ -32,6 +32,7 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/horizon"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/catalogue"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/unchanged"
@@ -384,9 +385,9 @@ func (v durationValidator) ValidateString(ctx context.Context, req validator.Str
 }
 
 func (p *imageops) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{image.NewMetadataResource}
+	return append([]func() resource.Resource{image.NewMetadataResource}, catalogue.Resources()...)
 }
 
 func (p *imageops) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{image.NewImageDataSource, image.NewImagesDataSource}
+	return append([]func() datasource.DataSource{image.NewImageDataSource, image.NewImagesDataSource}, catalogue.DataSources()...)
 }

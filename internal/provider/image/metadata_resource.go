@@ -458,16 +458,7 @@ func (r *metadataResource) Delete(ctx context.Context, req resource.DeleteReques
 // elsewhere returns the error for an image that is not found from another place
 // than it was found from before; nil if the place is the same.
 func (o *object) elsewhere(verb string, before *plan.Place) diag.Diagnostic {
-	if before != nil && before.Same(o.place) {
-		return nil
-	}
-	from := "it is not recorded where it was managed from before"
-	if before != nil {
-		from = "it was managed from " + before.String()
-	}
-	return diag.NewErrorDiagnostic(fmt.Sprintf("Unable to %s image metadata", verb),
-		fmt.Sprintf("Image %s is not visible from %s; %s. So this does not mean that the image is gone, and the state is left as it is. "+
-			"Sign in as before, or, if the image was really deleted or is no longer to be managed, run terraform state rm.", o.id, o.place, from))
+	return wording(o.id, verb, nil, nil).Elsewhere(o.place, before)
 }
 
 // restoreText writes a record for people, without sensitive values.

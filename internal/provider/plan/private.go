@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
@@ -21,6 +22,7 @@ const (
 	instanceKey = "instance"
 	destroyKey  = "destroy"
 	reviewKey   = "review"
+	adoptedKey  = "adopted"
 )
 
 // PrivateReader is the private state of a request.
@@ -36,16 +38,24 @@ type PrivateWriter interface {
 // Place is where an object was looked for: a 404 from another place does not
 // mean that the object is gone.
 type Place struct {
-	Region      string `json:"region"`
-	ProjectID   string `json:"project_id"`
+	Region      string `json:"region,omitempty"`
+	ProjectID   string `json:"project_id,omitempty"`
 	ProjectName string `json:"project_name,omitempty"`
+	// Host is the Connection Server of an object of Horizon, which has no region
+	// and no project.
+	Host string `json:"host,omitempty"`
 }
 
 // Same says whether two places are the same; names are for people only.
-func (p Place) Same(q Place) bool { return p.Region == q.Region && p.ProjectID == q.ProjectID }
+func (p Place) Same(q Place) bool {
+	return p.Region == q.Region && p.ProjectID == q.ProjectID && p.Host == q.Host
+}
 
 // String describes the place in a sentence.
 func (p Place) String() string {
+	if p.Host != "" {
+		return "the Horizon pod at " + p.Host
+	}
 	name := p.ProjectID
 	if p.ProjectName != "" {
 		name = fmt.Sprintf("%q (%s)", p.ProjectName, p.ProjectID)
@@ -67,6 +77,9 @@ type Private struct {
 	// Review is set when the object was read with an owned value other than the
 	// one that the restore record says was written.
 	Review bool
+	// Adopted are the pointers that an import found and that this resource has not
+	// changed since: giving one up leaves it as it is.
+	Adopted []patch.Pointer
 }
 
 // Load reads private state. What cannot be read counts as missing.
@@ -79,6 +92,7 @@ func Load(ctx context.Context, r PrivateReader) Private {
 	}
 	_ = get(ctx, r, instanceKey, &p.Instance)
 	_ = get(ctx, r, reviewKey, &p.Review)
+	_ = get(ctx, r, adoptedKey, &p.Adopted)
 	return p
 }
 
@@ -109,6 +123,9 @@ func (p Private) changes(before Private) map[string]any {
 	}
 	if p.Review != before.Review {
 		changed[reviewKey] = p.Review
+	}
+	if !slices.Equal(p.Adopted, before.Adopted) {
+		changed[adoptedKey] = p.Adopted
 	}
 	return changed
 }

@@ -19,7 +19,7 @@ func Sentence(err error) string {
 	if text == "" {
 		return "unknown error."
 	}
-	text = upperFirst(text)
+	text = UpperFirst(text)
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}
@@ -59,9 +59,24 @@ func (w Wording) Conflict(k patch.Conflict, afterWrite bool) diag.Diagnostic {
 
 // Overwritten warns of a value of somebody else that was written over.
 func (w Wording) Overwritten(k patch.Conflict) diag.Diagnostic {
-	return diag.NewAttributeWarningDiagnostic(w.Path(k.Path), upperFirst(w.Thing)+" of somebody else was overwritten",
+	return diag.NewAttributeWarningDiagnostic(w.Path(k.Path), UpperFirst(w.Thing)+" of somebody else was overwritten",
 		fmt.Sprintf("%s: %s was %s when this was planned and %s when it was applied. It is %s now, because on_conflict is %q.",
 			w.Object, k.Path, w.Show(k.Path, k.Expected), w.Show(k.Path, k.Found), w.Show(k.Path, k.Wanted), ConflictOverwrite))
+}
+
+// Elsewhere returns the error for an object that is not found from another place
+// than it was found from before; nil if the place is the same.
+func (w Wording) Elsewhere(now Place, before *Place) diag.Diagnostic {
+	if before != nil && before.Same(now) {
+		return nil
+	}
+	from := "it is not recorded where it was managed from before"
+	if before != nil {
+		from = "it was managed from " + before.String()
+	}
+	return diag.NewErrorDiagnostic(w.Unable(),
+		fmt.Sprintf("%s is not visible from %s; %s. So this does not mean that it is gone, and the state is left as it is. "+
+			"Sign in as before, or, if it was really deleted or is no longer to be managed, run terraform state rm.", w.Object, now, from))
 }
 
 // Lost describes operations that the service acknowledged in vain.
@@ -75,7 +90,8 @@ func (w Wording) Lost(e *change.LostError) string {
 		w.Object, w.Service, e.Tries, lines.String())
 }
 
-func upperFirst(text string) string {
+// UpperFirst returns a text with a capital.
+func UpperFirst(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
 }

@@ -1,6 +1,7 @@
 // Command demo shows the provider on a simulated cloud: it starts the simulator,
 // applies examples/golden-image with the terraform or tofu on PATH, lets a
-// colleague write in between, destroys, and leaves nothing behind.
+// colleague write in between, keeps examples/image-catalogue for a month, destroys
+// both, and leaves nothing behind.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +39,7 @@ func main() {
 type demo struct {
 	terraform string
 	folder    string
+	example   string // whose folder below folder is worked in
 	environ   []string
 	cloud     cloud
 	token     string
@@ -50,6 +53,8 @@ type cloud struct {
 	Password       string `json:"password"`
 	UserDomainName string `json:"user_domain_name"`
 	ProjectName    string `json:"project_name"`
+	Horizon        string `json:"horizon"`
+	Domain         string `json:"domain"`
 }
 
 func run(ctx context.Context) (err error) {
@@ -116,26 +121,76 @@ func (d *demo) prepare(root string) error {
 	if err := os.WriteFile(filepath.Join(d.folder, "terraform.rc"), []byte(settings), 0o600); err != nil {
 		return err
 	}
-	example, err := os.ReadFile(filepath.Join(root, "examples", "golden-image", "main.tf"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(d.folder, "main.tf"), example, 0o600); err != nil {
-		return err
+	for _, name := range []string{goldenImage, imageCatalogue} {
+		example, err := os.ReadFile(filepath.Join(root, "examples", name, "main.tf"))
+		if err != nil {
+			return err
+		}
+		if err := os.Mkdir(filepath.Join(d.folder, name), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(d.folder, name, "main.tf"), example, 0o600); err != nil {
+			return err
+		}
 	}
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "OS_") && !strings.HasPrefix(variable, "TF_") {
+		foreign := func(prefix string) bool { return strings.HasPrefix(variable, prefix) }
+		if !slices.ContainsFunc([]string{"OS_", "TF_", "HORIZON_"}, foreign) {
 			d.environ = append(d.environ, variable)
 		}
 	}
 	d.environ = append(d.environ,
 		"TF_CLI_CONFIG_FILE="+filepath.Join(d.folder, "terraform.rc"), "CHECKPOINT_DISABLE=1",
 		"OS_AUTH_URL="+d.cloud.Identity, "OS_REGION_NAME=RegionOne", "OS_USERNAME="+d.cloud.Username, "OS_PASSWORD="+d.cloud.Password,
-		"OS_USER_DOMAIN_NAME="+d.cloud.UserDomainName, "OS_PROJECT_NAME="+d.cloud.ProjectName, "OS_PROJECT_DOMAIN_NAME="+d.cloud.UserDomainName)
+		"OS_USER_DOMAIN_NAME="+d.cloud.UserDomainName, "OS_PROJECT_NAME="+d.cloud.ProjectName, "OS_PROJECT_DOMAIN_NAME="+d.cloud.UserDomainName,
+		"HORIZON_URL="+d.cloud.Horizon, "HORIZON_DOMAIN="+d.cloud.Domain, "HORIZON_USERNAME="+d.cloud.Username, "HORIZON_PASSWORD="+d.cloud.Password)
 	return nil
 }
 
+// The examples that are shown, by their folders.
+const (
+	goldenImage    = "golden-image"
+	imageCatalogue = "image-catalogue"
+)
+
 func (d *demo) show(ctx context.Context) error {
+	if err := d.showImage(ctx); err != nil {
+		return err
+	}
+	if err := d.showCatalogue(ctx); err != nil {
+		return err
+	}
+	fmt.Println("\nThe simulator ends, and nothing is left behind.")
+	return nil
+}
+
+// showCatalogue keeps an image catalogue of Horizon for a month.
+func (d *demo) showCatalogue(ctx context.Context) error {
+	d.example = imageCatalogue
+	heading("The Horizon image catalogue: a stream, two versions with their VM and snapshot, and the tag that pools follow")
+	if err := d.runBriefly(ctx, "apply", "-auto-approve"); err != nil {
+		return err
+	}
+	heading("Next month: the tag moves to the second version, and the first is disabled")
+	const next = `production = "2026-11"
+versions = {
+  "2026-10" = { snapshot = "v1", status = "DISABLED" }
+  "2026-11" = { snapshot = "v2" }
+}
+`
+	if err := os.WriteFile(filepath.Join(d.folder, imageCatalogue, "next.auto.tfvars"), []byte(next), 0o600); err != nil {
+		return err
+	}
+	if err := d.run(ctx, 0, "apply", "-auto-approve"); err != nil {
+		return err
+	}
+	heading("Destroy takes it all away, in the right order")
+	return d.runBriefly(ctx, "destroy", "-auto-approve")
+}
+
+// showImage changes the metadata of an image, with a conflict.
+func (d *demo) showImage(ctx context.Context) error {
+	d.example = goldenImage
 	if err := d.signIn(ctx); err != nil {
 		return err
 	}
@@ -185,7 +240,7 @@ func (d *demo) show(ctx context.Context) error {
 	if !maps.EqualFunc(before, after, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		return fmt.Errorf("the image is not what it was: %s, before %s", after, before)
 	}
-	fmt.Println("\nThe image is what it was before. The simulator ends, and nothing is left behind.")
+	fmt.Println("\nThe image is what it was before.")
 	return nil
 }
 
@@ -193,18 +248,35 @@ func heading(text string) { fmt.Printf("\n=== %s ===\n\n", text) }
 
 // run runs a terraform command that is expected to end with an exit code.
 func (d *demo) run(ctx context.Context, want int, args ...string) error {
+	return d.runShowing(ctx, withoutBanner, want, args...)
+}
+
+// progress is what of the output tells how an apply goes on, without its plan.
+var progress = regexp.MustCompile(`(?m)^(imageops_|Plan:|Apply complete!|Destroy complete!).*$`)
+
+// runBriefly is run for a command whose plan would be long and tell little.
+func (d *demo) runBriefly(ctx context.Context, args ...string) error {
+	brief := func(output string) string { return strings.Join(progress.FindAllString(output, -1), "\n") }
+	return d.runShowing(ctx, brief, 0, args...)
+}
+
+func (d *demo) runShowing(ctx context.Context, shown func(output string) string, want int, args ...string) error {
 	fmt.Printf("$ terraform %s\n", strings.Join(args, " "))
 	command := exec.CommandContext(ctx, d.terraform, append(args[:1:1], append([]string{"-no-color"}, args[1:]...)...)...)
-	command.Dir, command.Env = d.folder, d.environ
+	command.Dir, command.Env = filepath.Join(d.folder, d.example), d.environ
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	err := command.Run()
-	fmt.Println(strings.TrimSpace(withoutBanner(output.String())))
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return err
 	}
-	if got := command.ProcessState.ExitCode(); got != want {
+	got := command.ProcessState.ExitCode()
+	if got != want {
+		shown = withoutBanner
+	}
+	fmt.Println(strings.TrimSpace(shown(output.String())))
+	if got != want {
 		return fmt.Errorf("terraform %s ended with %d, want %d", args[0], got, want)
 	}
 	return nil

@@ -1,0 +1,1 @@
+terraform import imageops_image_management_asset.november a92f6d04-63be-4c1a-8e57-20b7c5d94f18
