@@ -285,7 +285,8 @@ func undocumentedParameter(operation *openapi3.Operation, query url.Values) erro
 
 // CheckAnswer returns an error for an answer that the release does not document
 // for the request: another status, a body where there is none, or one that its
-// schema does not allow. Answers of what may stand before the server are not
+// schema does not allow, or that lacks a field without which nobody could use it.
+// Answers of what may stand before the server are not
 // the contract's.
 func (c *Contract) CheckAnswer(r *http.Request, requestBody []byte, status int, header http.Header, body []byte) error {
 	in, err := c.input(r, requestBody)
@@ -299,9 +300,13 @@ func (c *Contract) CheckAnswer(r *http.Request, requestBody []byte, status int, 
 	if response != nil && status < 300 && len(response.Value.Content) == 0 && len(body) > 0 {
 		return fmt.Errorf("status %d is documented without a body, and the answer has one", status)
 	}
-	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: in, Status: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Options: in.Options,
 	})
+	if err == nil && r.Method == http.MethodGet && status == http.StatusOK {
+		return missingField(in.Route.Path, body)
+	}
+	return err
 }
 
 // seal allows an object the members that its schema names and no others. Maps

@@ -138,6 +138,8 @@ func TestRefusesWhatAReleaseDoesNotDocument(t *testing.T) {
 			"a later operation":       {"GET", next.operation, ``, 200, `[]`},
 			"a null":                  {"GET", "/config/v1/im-assets/b1", ``, 200, strings.Replace(assetInfo, `"vm-7"`, `null`, 1)},
 			"an object for a list":    {"GET", "/config/v1/im-assets?im_version_id=v1", ``, 200, assetInfo},
+			"a missing field":         {"GET", "/config/v1/im-assets/b1", ``, 200, strings.Replace(assetInfo, `"vcenter_id":"c1",`, ``, 1)},
+			"one that a list lacks":   {"GET", "/config/v1/im-assets?im_version_id=v1", ``, 200, `[` + assetInfo + `,` + strings.Replace(assetInfo, `"id":"b1",`, ``, 1) + `]`},
 		} {
 			if _, answer := e.check(c); answer == nil {
 				t.Errorf("release %s lets %s pass in an answer", release, name)
