@@ -293,8 +293,11 @@ func (c *Contract) CheckAnswer(r *http.Request, requestBody []byte, status int, 
 	if err != nil {
 		return err
 	}
-	if slices.Contains(foreignStatuses, status) || undocumentedStatus(r.Method, in.Route.Path, status) {
+	if slices.Contains(foreignStatuses, status) {
 		return nil
+	}
+	if err := c.checkRefusal(status, body); err != nil || undocumentedStatus(r.Method, in.Route.Path, status) {
+		return err
 	}
 	response := in.Route.Operation.Responses.Status(status)
 	if response != nil && status < 300 && len(response.Value.Content) == 0 && len(body) > 0 {

@@ -21,6 +21,14 @@ const (
 		`"im_version_id":"v1","vcenter_id":"c1","datacenter_id":"datacenter-2","base_vm_id":"vm-7","base_snapshot_id":"snapshot-8"}`
 )
 
+// refused is a body with which a release refuses.
+func refused(release string) string {
+	if release < firstWithKeys {
+		return `{"status":"REFUSED","timestamp":1604401593260,"error_message":"no"}`
+	}
+	return `{"status":"REFUSED","timestamp":1604401593260,"errors":[{"error_key":"a.b","error_message":"no"}]}`
+}
+
 func (e exchange) request() *http.Request {
 	r := httptest.NewRequest(e.method, "https://horizon.example/rest"+e.path, strings.NewReader(e.body))
 	if e.body != "" {
@@ -44,7 +52,7 @@ func TestAcceptsWhatEveryReleaseDocuments(t *testing.T) {
 			"login":      {"POST", "/login", `{"username":"anna","password":"secret","domain":"DEMO"}`, 200, `{"access_token":"a","refresh_token":"r"}`},
 			"characters": {"POST", "/login", `{"username":"anna","password":["s","e"],"domain":"DEMO"}`, 200, `{"access_token":"a","refresh_token":"r"}`},
 			"logout":     {"POST", "/logout", `{"refresh_token":"r"}`, 200, ``},
-			"refused":    {"POST", "/login", `{"username":"anna","password":"wrong","domain":"DEMO"}`, 401, `{"status":"UNAUTHORIZED"}`},
+			"refused":    {"POST", "/login", `{"username":"anna","password":"wrong","domain":"DEMO"}`, 401, refused(release)},
 			"create":     {"POST", "/config/v1/im-versions", versionBody, 201, ``},
 			"bulk":       {"POST", "/config/v1/im-versions/action/bulk-create", `[` + versionBody + `]`, 200, `[{"id":"v1","status_code":201,"timestamp":1}]`},
 			"get":        {"GET", "/config/v1/im-assets/b1", ``, 200, assetInfo},
@@ -53,9 +61,9 @@ func TestAcceptsWhatEveryReleaseDocuments(t *testing.T) {
 				`{"status":"DISABLED","clone_type":"INSTANT_CLONE","image_type":"VDI_DESKTOP","additional_details":{"any":"thing"}}`, 204, ``},
 			"throttled": {"GET", "/config/v1/im-assets/b1", ``, 429, `too many`},
 			"gateway":   {"GET", "/config/v1/im-assets/b1", ``, 502, `<html>`},
-			"in use":    {"DELETE", "/config/v1/im-assets/b1", ``, 409, `{"status":"CONFLICT"}`},
-			"page":      {"GET", "/config/v1/im-assets?im_version_id=v1", ``, 400, `{"status":"BAD_REQUEST"}`},
-			"expired":   {"POST", "/refresh", `{"refresh_token":"r"}`, 401, `{"status":"UNAUTHORIZED"}`},
+			"in use":    {"DELETE", "/config/v1/im-assets/b1", ``, 409, refused(release)},
+			"page":      {"GET", "/config/v1/im-assets?im_version_id=v1", ``, 400, refused(release)},
+			"expired":   {"POST", "/refresh", `{"refresh_token":"r"}`, 401, refused(release)},
 		} {
 			request, answer := e.check(Load(t, release))
 			if request != nil || answer != nil {
@@ -143,6 +151,26 @@ func TestRefusesWhatAReleaseDoesNotDocument(t *testing.T) {
 		} {
 			if _, answer := e.check(c); answer == nil {
 				t.Errorf("release %s lets %s pass in an answer", release, name)
+			}
+		}
+	}
+}
+
+func TestRefusalsHaveTheFormOfTheirRelease(t *testing.T) {
+	const (
+		one   = `{"status":"UNAUTHORIZED","timestamp":1604401593260,"error_message":"no"}`
+		many  = `{"status":"BAD_REQUEST","timestamp":1604401593260,"error_messages":["no","never"]}`
+		keyed = `{"status":"BAD_REQUEST","timestamp":1604401593260,"errors":[{"error_key":"a.b","error_message":"no"}],"error_messages":["no"]}`
+	)
+	for _, release := range Releases() {
+		older := release < "2206"
+		for body, right := range map[string]bool{
+			one: older, many: older, keyed: !older, `{}`: false, `no`: false, `{"status":401,"timestamp":1604401593260,"error_message":"no"}`: false,
+			strings.Replace(keyed, "timestamp", "time", 1): false, strings.Replace(keyed, "error_key", "key", 1): false, strings.Replace(one, "1604401593260", "1604401593", 1): false,
+		} {
+			e := exchange{"GET", "/config/v1/im-assets/b1", ``, 401, body}
+			if _, answer := e.check(Load(t, release)); (answer == nil) != right {
+				t.Errorf("release %s: %s: %v", release, body, answer)
 			}
 		}
 	}
@@ -252,6 +280,7 @@ func TestGuardHandsTheRequestOn(t *testing.T) {
 		n, _ := r.Body.Read(content)
 		body = string(content[:n])
 		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(refused("2512")))
 	}))
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, exchange{method: "POST", path: "/login", body: login}.request())
