@@ -73,12 +73,12 @@ func TestCredentialsAreSensitive(t *testing.T) {
 	})
 }
 
-// configure configures a provider whose image_service section has some arguments.
-func configure(t *testing.T, arguments map[string]tftypes.Value) []*tfprotov6.Diagnostic {
+// configure configures a provider one section of which has some arguments.
+func configure(t *testing.T, name string, arguments map[string]tftypes.Value) []*tfprotov6.Diagnostic {
 	t.Helper()
 	s, schema := server(t)
 	whole, _ := schema.Provider.ValueType().(tftypes.Object)
-	section, _ := whole.AttributeTypes["image_service"].(tftypes.Object)
+	section, _ := whole.AttributeTypes[name].(tftypes.Object)
 	members := map[string]tftypes.Value{}
 	for name, as := range section.AttributeTypes {
 		members[name] = tftypes.NewValue(as, nil)
@@ -86,7 +86,7 @@ func configure(t *testing.T, arguments map[string]tftypes.Value) []*tfprotov6.Di
 			members[name] = value
 		}
 	}
-	values := map[string]tftypes.Value{"image_service": tftypes.NewValue(section, members)}
+	values := map[string]tftypes.Value{name: tftypes.NewValue(section, members)}
 	for name, as := range whole.AttributeTypes {
 		if _, set := values[name]; !set {
 			values[name] = tftypes.NewValue(as, nil)
@@ -104,25 +104,35 @@ func configure(t *testing.T, arguments map[string]tftypes.Value) []*tfprotov6.Di
 }
 
 func TestInsecureIsAWarningWhereverItIsSet(t *testing.T) {
-	arguments := map[string]tftypes.Value{}
-	for name, value := range map[string]string{
-		"auth_url": "https://127.0.0.1:1/v3", "username": "u", "password": "p", "user_domain_name": "d", "project_name": "n", "project_domain_name": "d",
+	for section, c := range map[string]struct {
+		variable  string
+		arguments map[string]string
+	}{
+		"image_service": {"OS_INSECURE", map[string]string{
+			"auth_url": "https://127.0.0.1:1/v3", "username": "u", "password": "p", "user_domain_name": "d", "project_name": "n", "project_domain_name": "d",
+		}},
+		"horizon": {"HORIZON_INSECURE", map[string]string{"url": "https://127.0.0.1:1", "username": "u", "password": "p", "domain": "d"}},
 	} {
-		arguments[name] = tftypes.NewValue(tftypes.String, value)
-	}
-	if diags := configure(t, arguments); len(diags) != 0 {
-		t.Errorf("a secure configuration says %+v", diags)
-	}
-	warned := func(diags []*tfprotov6.Diagnostic) bool {
-		return len(diags) == 1 && diags[0].Severity == tfprotov6.DiagnosticSeverityWarning && diags[0].Summary == "Certificates are not checked"
-	}
-	arguments["insecure"] = tftypes.NewValue(tftypes.Bool, true)
-	if diags := configure(t, arguments); !warned(diags) {
-		t.Errorf("insecure says %+v", diags)
-	}
-	delete(arguments, "insecure")
-	t.Setenv("OS_INSECURE", "true")
-	if diags := configure(t, arguments); !warned(diags) {
-		t.Errorf("OS_INSECURE says %+v", diags)
+		t.Run(section, func(t *testing.T) {
+			arguments := map[string]tftypes.Value{}
+			for name, value := range c.arguments {
+				arguments[name] = tftypes.NewValue(tftypes.String, value)
+			}
+			if diags := configure(t, section, arguments); len(diags) != 0 {
+				t.Errorf("a secure configuration says %+v", diags)
+			}
+			warned := func(diags []*tfprotov6.Diagnostic) bool {
+				return len(diags) == 1 && diags[0].Severity == tfprotov6.DiagnosticSeverityWarning && diags[0].Summary == "Certificates are not checked"
+			}
+			arguments["insecure"] = tftypes.NewValue(tftypes.Bool, true)
+			if diags := configure(t, section, arguments); !warned(diags) {
+				t.Errorf("insecure says %+v", diags)
+			}
+			delete(arguments, "insecure")
+			t.Setenv(c.variable, "true")
+			if diags := configure(t, section, arguments); !warned(diags) {
+				t.Errorf("%s says %+v", c.variable, diags)
+			}
+		})
 	}
 }

@@ -110,6 +110,29 @@ provider "imageops" {
 	expect(t, pod, idOf(t, w, "imageops_image_management_stream.this"), map[string]any{"description": "CAD"})
 }
 
+// TestAccASectionThatIsNotKnownYetHoldsNobodyElseBack plans with an image service
+// whose address only the apply knows.
+func TestAccASectionThatIsNotKnownYetHoldsNobodyElseBack(t *testing.T) {
+	t.Parallel()
+	pod := acceptance.HorizonPod(t, simulator.Options{Empty: true})
+	w := acceptance.NewWorkspace(t, acceptance.Options{Environment: pod.Environment()})
+	w.Write("main.tf", `terraform {
+  required_providers {
+    imageops = { source = "imageops/imageops" }
+  }
+}
+resource "terraform_data" "address" {
+  input = "http://127.0.0.1:1"
+}
+provider "imageops" {
+  image_service = { auth_url = terraform_data.address.output }
+}
+`+fmt.Sprintf(stream, ""))
+	w.PlanSaved("p").MustSucceed(t)
+	equalLines(t, "planned_changes", plannedChanges(t, change(t, w.ShowPlan("p"), "imageops_image_management_stream.this")),
+		[]string{`add /name "Office"`, `add /operating_system "WINDOWS_10"`, `add /source "UPLOADED"`, `add /status "AVAILABLE"`})
+}
+
 // TestAccHorizonMayAskForPatience answers requests with 429, with the header that
 // Horizon has for it.
 func TestAccHorizonMayAskForPatience(t *testing.T) {
