@@ -355,3 +355,22 @@ func TestFailedPartsOfAnAcceptedWriteAreErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestADeletionThatWasNotDoneIsAnError(t *testing.T) {
+	p := newPod(t)
+	client := p.client(t, nil)
+	mustRead(t, client)
+	p.Intercept = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if r.Method != http.MethodDelete {
+			return false
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
+	err := client.Delete(t.Context(), stream)
+	var still *StillThereError
+	if !errors.As(err, &still) || still.Ref != stream {
+		t.Fatalf("%v", err)
+	}
+	p.wantCounts(t, map[string]int{"DELETE": 1, "GET /rest/config/v1/im-streams/": 1 + looks})
+}

@@ -252,6 +252,13 @@ func (s *sessions) take() *session {
 	return current
 }
 
+// SignIn makes sure that there is a session. Its errors are a *SignInError or the
+// context's.
+func (c *Client) SignIn(ctx context.Context) error {
+	_, err := c.server.sessions.get(ctx, c, nil)
+	return err
+}
+
 // send sends a request in a session to a path of the API, beginning with
 // "/rest/". When the server does not accept the access token, the request is
 // sent again whatever its method, since that is checked before anything else is

@@ -214,9 +214,9 @@ func (e *InUseError) Error() string {
 // Unwrap returns the refusal.
 func (e *InUseError) Unwrap() error { return e.Err }
 
-// Delete deletes an object; that it is gone already is success. Its errors are a
-// *WriteError, around an *InUseError when the server refuses it as it refuses an
-// object in use.
+// Delete deletes an object, and looks whether it is gone; that it is gone already is
+// success. Its errors are a *WriteError, around an *InUseError when the server
+// refuses it as it refuses an object in use, and around a *StillThereError.
 func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	if err := checkID(ref.Kind.String(), ref.ID); err != nil {
 		return &WriteError{Effect: Unsent, Err: err}
@@ -240,7 +240,36 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	if _, err := c.accepted(r, resp); err != nil {
 		return &WriteError{Effect: Unknown, Err: err}
 	}
-	return nil
+	return c.checkGone(ctx, ref)
+}
+
+// StillThereError says that the server acknowledged a deletion and shows the
+// object all the same.
+type StillThereError struct{ Ref Ref }
+
+func (e *StillThereError) Error() string {
+	return fmt.Sprintf("the Connection Server has acknowledged the deletion of the %s %s, and shows it all the same", e.Ref.Kind, e.Ref.ID)
+}
+
+// checkGone looks for an object that the server says it has deleted. Where nobody
+// can look, the server's word holds.
+func (c *Client) checkGone(ctx context.Context, ref Ref) error {
+	finish, release := withGrace(ctx)
+	defer release()
+	for look := range looks {
+		if look > 0 {
+			// A wait that the caller ends early is followed by the look at once.
+			_ = c.sleep(ctx, lookAgain)
+		}
+		switch _, err := c.Read(finish, ref); {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err != nil:
+			c.note(ctx, "what was deleted could not be looked for", map[string]any{"kind": ref.Kind.String(), "id": ref.ID, "error": err.Error()})
+			return nil
+		}
+	}
+	return &WriteError{Effect: Unknown, Err: &StillThereError{ref}}
 }
 
 // inUse finds out who uses an object.

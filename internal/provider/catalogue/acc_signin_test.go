@@ -206,3 +206,12 @@ func TestAccSecretsOfHorizonAreShownNowhere(t *testing.T) {
 		}
 	}
 }
+
+// TestAccAPlanOfACreateSignsIn finds out before the apply that nobody can sign in.
+func TestAccAPlanOfACreateSignsIn(t *testing.T) {
+	t.Parallel()
+	pod := acceptance.HorizonPod(t, simulator.Options{Empty: true})
+	w := workspace(t, pod, fmt.Sprintf(stream, ""))
+	w.SetEnvironment("HORIZON_PASSWORD", "wrong-one")
+	w.Plan().MustFail(t, "Unable to plan image management stream", "check username, password and domain")
+}

@@ -39,7 +39,11 @@ func (o *object) failure(verb string, err error) diag.Diagnostic {
 	detail := o.text() + ": " + plan.Sentence(err)
 	var signIn *horizon.SignInError
 	if errors.As(err, &signIn) {
-		detail = plan.Sentence(err) // It is about no object, and says itself what to do.
+		detail = plan.Sentence(err) // It is about no object.
+		var refusal *transport.APIError
+		if !signIn.Refused && !errors.As(err, &refusal) {
+			detail += "\n\n" + brokenAdvice
+		}
 		return diag.NewErrorDiagnostic(o.wording(verb).Unable(), detail)
 	}
 	var inUse *horizon.InUseError
@@ -81,7 +85,8 @@ func (o *object) advice(err error) string {
 		unidentified *horizon.UnidentifiedError
 		inUse        *horizon.InUseError
 		status       *horizon.StatusError
-		broken       *transport.Error
+		still        *horizon.StillThereError
+		partial      *horizon.PartialError
 		api          *transport.APIError
 	)
 	switch {
@@ -98,15 +103,20 @@ func (o *object) advice(err error) string {
 		return o.inUseAdvice()
 	case errors.As(err, &status):
 		return fmt.Sprintf("Look at the %s in Horizon Console. terraform apply -replace=ADDRESS makes a new one.", o.kind)
+	case errors.As(err, &still):
+		return "Run it again. If it stays so, look into the logs of the Connection Server."
+	case errors.As(err, &partial):
+		return "Horizon names what failed. Run it again when that is mended; nothing is lost."
 	case errors.Is(err, horizon.ErrNotFound):
 		return "It was deleted in between. Run terraform plan: it is going to be created again."
 	case errors.As(err, &api):
 		return apiAdvice(api)
-	case errors.As(err, &broken):
-		return "Run it again; nothing is lost. If it stays so, check url, and the proxy or load balancer if there is one."
 	}
-	return ""
+	return brokenAdvice
 }
+
+// brokenAdvice is for troubles on the way, and for answers that make no sense.
+const brokenAdvice = "Run it again; nothing is lost. If it stays so, check url, and the proxy or load balancer if there is one."
 
 func (o *object) existsAdvice(e *horizon.ExistsError) string {
 	if e.ID == "" && o.kind.horizon == horizon.Asset {
@@ -136,6 +146,12 @@ func (o *object) inUseAdvice() string {
 // apiAdvice says what to do about an answer that says nothing else.
 func apiAdvice(api *transport.APIError) string {
 	switch status := api.StatusCode; {
+	case status < http.StatusBadRequest:
+		return "Something between the provider and the Connection Server may answer in its place. " + brokenAdvice
+	case status == http.StatusNotFound:
+		return "Check url, and that every ID that the configuration names exists."
+	case status == http.StatusConflict:
+		return "Horizon is at work on it, or somebody else is. Run it again; nothing is lost."
 	case status == http.StatusForbidden:
 		return "Ask a Horizon administrator for a role with this privilege; the page of the resource lists what it needs."
 	case status == http.StatusTooManyRequests:

@@ -38,7 +38,7 @@ func (r *objectResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 	found, err := o.client.Read(ctx, o.ref)
 	if errors.Is(err, horizon.ErrNotFound) {
-		resp.Diagnostics.AddError(o.wording("import").Unable(), fmt.Sprintf("There is no %s %s in %s.\n\n%s", r.kind, id, o.place, plan.Sentence(err)))
+		resp.Diagnostics.AddError(o.wording("import").Unable(), fmt.Sprintf("There is no %s %s in %s. Check the ID; the data source imageops_%s finds it by name.\n\n%s", r.kind, id, o.place, r.kind.name, plan.Sentence(err)))
 		return
 	}
 	if err != nil {

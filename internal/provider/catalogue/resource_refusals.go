@@ -19,6 +19,9 @@ import (
 // far as a plan can know them. What cannot be found out is left to Horizon.
 func (o *object) refusals(ctx context.Context, s *step) diag.Diagnostics {
 	var diags diag.Diagnostics
+	if err := o.client.SignIn(ctx); err != nil {
+		return diag.Diagnostics{o.failure("plan", err)} // What a create would otherwise say in the middle of an apply.
+	}
 	for i := range o.kind.fields {
 		f := &o.kind.fields[i]
 		value := s.planned.Text(f.name)

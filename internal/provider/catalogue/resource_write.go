@@ -125,21 +125,30 @@ func (w *write) verify(ctx context.Context) diag.Diagnostics {
 	case err == nil:
 		w.memory.First(w.key(), w.seen)
 	case len(result.Sent) == 0 && !errors.Is(err, horizon.ErrNotFound):
-		return diag.Diagnostics{w.unverified(err)}
+		return w.waitUnseen(ctx, err)
 	default:
 		return w.diagnose(result, err)
 	}
 	return w.wait(ctx)
 }
 
+// waitUnseen waits for the status of an object that could not be looked at when it
+// was made. What the wait sees is the look.
+func (w *write) waitUnseen(ctx context.Context, cause error) diag.Diagnostics {
+	if !w.step.kind.awaits(w.planned) {
+		return diag.Diagnostics{w.unverified(cause)}
+	}
+	diags := w.wait(ctx)
+	if diags.HasError() || len(patch.Diff(w.seen, w.kind().changeable(w.after.want), w.kind().equal)) == 0 {
+		return diags
+	}
+	return append(diags, w.unverified(cause))
+}
+
 // unverified warns that nobody has looked at an object that was made.
 func (w *write) unverified(err error) diag.Diagnostic {
-	waits := ""
-	if w.step.kind.awaits(w.planned) {
-		waits = " Its status was not waited for; the next apply does that."
-	}
 	return diag.NewWarningDiagnostic(plan.UpperFirst(w.kind().String())+" was created, and not looked at again",
-		fmt.Sprintf("Horizon has created the %s %s. Reading it again failed: %s%s The next plan shows whether it is as configured.", w.kind(), w.ref.ID, plan.Sentence(err), waits))
+		fmt.Sprintf("Horizon has created the %s %s. Reading it again failed: %s The next plan shows whether it is as configured.", w.kind(), w.ref.ID, plan.Sentence(err)))
 }
 
 // update carries the change of an existing object out. It says whether the object

@@ -13,9 +13,12 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
 )
 
+// inWords replaces what Go says of contexts.
+var inWords = strings.NewReplacer("context canceled", "the run was cancelled", "context deadline exceeded", "the time for it was over")
+
 // Sentence writes an error with a capital and a full stop.
 func Sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
+	text := strings.TrimSpace(inWords.Replace(err.Error()))
 	if text == "" {
 		return "unknown error."
 	}
