@@ -60,11 +60,11 @@ func imageIDOf(s tfsdk.State) string {
 }
 
 // settled gives what is computed and not known yet a value.
-func settled(diags interface{ AddError(string, string) }, plan tfsdk.Plan) tftypes.Value {
-	v, err := plan.ValuesOf(plan.Raw)
+func settled(diags interface{ AddError(string, string) }, planned tfsdk.Plan) tftypes.Value {
+	v, err := plan.ValuesOf(planned.Raw)
 	if err != nil {
 		diags.AddError("Unable to settle the plan", err.Error())
-		return plan.Raw
+		return planned.Raw
 	}
 	v = v.Clone()
 	for _, name := range []string{plan.PlannedPatchAttribute, attrRestorePatch, attrSensitiveRestore} {
@@ -75,5 +75,5 @@ func settled(diags interface{ AddError(string, string) }, plan tfsdk.Plan) tftyp
 	if !v[plan.PlannedChangesAttribute].IsKnown() {
 		v.SetTexts(plan.PlannedChangesAttribute, nil)
 	}
-	return v.Object(plan.Raw)
+	return v.Object(planned.Raw)
 }
