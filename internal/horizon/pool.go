@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
@@ -21,6 +22,19 @@ type PoolImage struct {
 	TagID, TagName           string
 }
 
+// ComputeProfile is the hardware of the clones.
+type ComputeProfile struct{ NumCPUs, NumCoresPerSocket, RAMMB int64 }
+
+// PushSettings is what a server shows of how a push that is under way or scheduled
+// is carried out: DesktopPoolInstantClonePushImageSettings of the vendor's OpenAPI.
+type PushSettings struct {
+	LogoffPolicy     string // FORCE_LOGOFF, WAIT_FOR_LOGOFF; empty: not said
+	StopOnFirstError *bool
+	AddVirtualTPM    *bool
+	// StartTime is zero for a push that began at once.
+	StartTime time.Time
+}
+
 // Pool is a desktop pool. The names of its values are those of the vendor's
 // DesktopPoolInfo.
 type Pool struct {
@@ -33,11 +47,24 @@ type Pool struct {
 	AccessGroupID         string
 	Enabled               *bool
 	EnableProvisioning    *bool
-	DeleteInProgress      bool
+	// StopProvisioningOnError says that an error ends the making of machines.
+	StopProvisioningOnError *bool
+	DeleteInProgress        bool
+	// NumMachines is not said by releases before 2512.
+	NumMachines *int64
 
 	Current       PoolImage
 	AddVirtualTPM *bool
-	Pending       PoolImage
+	// Compute is nil where it is not said: before 2206, and for a pool that has no
+	// compute profile of its own.
+	Compute          *ComputeProfile
+	GridVGPUsEnabled *bool
+	VGPUGridProfile  string
+
+	Pending        PoolImage
+	PendingCompute *ComputeProfile
+	// PushSettings is nil unless a push is under way or scheduled.
+	PushSettings *PushSettings
 
 	// Operation is NONE, INITIAL_PUBLISH, SCHEDULE_PUSH_IMAGE and so on; empty for
 	// pools that have none.
@@ -48,6 +75,15 @@ type Pool struct {
 	// PendingProgress is in percent of the publishing. Nil: not said.
 	PendingProgress *int64
 	PendingError    string
+
+	// LastProvisioningError is what last went wrong in making a machine, and may
+	// long be solved: the server keeps it until provisioning is enabled anew.
+	LastProvisioningError     string
+	LastProvisioningErrorTime time.Time
+
+	// ServerTime is the server's clock at the time of the answer, to the second; zero
+	// where it is not known: of pools from a list, and of a server without a Date.
+	ServerTime time.Time
 }
 
 // poolAnswer is a pool on the wire, in the members that all versions from v2 on
@@ -64,8 +100,14 @@ type poolAnswer struct {
 	AccessGroupID      string `json:"access_group_id"`
 	Enabled            *bool  `json:"enabled"`
 	EnableProvisioning *bool  `json:"enable_provisioning"`
+	StopOnError        *bool  `json:"stop_provisioning_on_error"`
 	DeleteInProgress   bool   `json:"delete_in_progress"`
-	Settings           struct {
+	NumMachines        *int64 `json:"num_machines"`
+	Display            struct {
+		GridVGPUsEnabled *bool  `json:"grid_vgpus_enabled"`
+		VGPUGridProfile  string `json:"vgpu_grid_profile"`
+	} `json:"display_protocol_settings"`
+	Settings struct {
 		ParentVMID    string `json:"parent_vm_id"`
 		ParentVMPath  string `json:"parent_vm_path"`
 		SnapshotID    string `json:"base_snapshot_id"`
@@ -75,6 +117,9 @@ type poolAnswer struct {
 		TagID         string `json:"im_tag_id"`
 		TagName       string `json:"im_tag_name"`
 		AddVirtualTPM *bool  `json:"add_virtual_tpm"`
+		CPUs          *int64 `json:"compute_profile_num_cpus"`
+		Cores         *int64 `json:"compute_profile_num_cores_per_socket"`
+		RAM           *int64 `json:"compute_profile_ram_mb"`
 	} `json:"provisioning_settings"`
 	Status struct {
 		Operation    string `json:"instant_clone_operation"`
@@ -90,26 +135,67 @@ type poolAnswer struct {
 		StreamName   string `json:"instant_clone_pending_im_stream_name"`
 		TagID        string `json:"instant_clone_pending_im_tag_id"`
 		TagName      string `json:"instant_clone_pending_im_tag_name"`
+		CPUs         *int64 `json:"pending_compute_profile_num_cpus"`
+		Cores        *int64 `json:"pending_compute_profile_num_cores_per_socket"`
+		RAM          *int64 `json:"pending_compute_profile_ram_mb"`
+		Push         *struct {
+			LogoffPolicy     string `json:"logoff_policy"`
+			StopOnFirstError *bool  `json:"stop_on_first_error"`
+			AddVirtualTPM    *bool  `json:"add_virtual_tpm"`
+			StartTime        int64  `json:"start_time"`
+		} `json:"instant_clone_push_image_settings"`
+		LastError     string `json:"last_provisioning_error"`
+		LastErrorTime int64  `json:"last_provisioning_error_time"`
 	} `json:"provisioning_status_data"`
+}
+
+// computeProfile returns nil when none of its members is shown.
+func computeProfile(cpus, cores, ram *int64) *ComputeProfile {
+	if cpus == nil && cores == nil && ram == nil {
+		return nil
+	}
+	p := &ComputeProfile{}
+	for _, m := range []struct{ to, from *int64 }{{&p.NumCPUs, cpus}, {&p.NumCoresPerSocket, cores}, {&p.RAMMB, ram}} {
+		if m.from != nil {
+			*m.to = *m.from
+		}
+	}
+	return p
+}
+
+// moment is a time in milliseconds since 1970, as all of the API has it; zero for none.
+func moment(milliseconds int64) time.Time {
+	if milliseconds <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds).UTC()
 }
 
 func (a *poolAnswer) pool() *Pool {
 	now, next := &a.Settings, &a.Status
-	return &Pool{
+	p := &Pool{
 		ID: a.ID, Name: a.Name, DisplayName: a.DisplayName, Type: a.Type, Source: a.Source, ImageSource: a.ImageSource,
 		UserAssignment: a.UserAssignment, VCenterID: a.VCenterID, AccessGroupID: a.AccessGroupID,
-		Enabled: a.Enabled, EnableProvisioning: a.EnableProvisioning, DeleteInProgress: a.DeleteInProgress,
+		Enabled: a.Enabled, EnableProvisioning: a.EnableProvisioning, StopProvisioningOnError: a.StopOnError, DeleteInProgress: a.DeleteInProgress,
+		NumMachines: a.NumMachines,
 		Current: PoolImage{
 			ParentVMID: now.ParentVMID, ParentVMPath: now.ParentVMPath, SnapshotID: now.SnapshotID, SnapshotPath: now.SnapshotPath,
 			StreamID: now.StreamID, StreamName: now.StreamName, TagID: now.TagID, TagName: now.TagName,
 		},
-		AddVirtualTPM: now.AddVirtualTPM,
+		AddVirtualTPM: now.AddVirtualTPM, Compute: computeProfile(now.CPUs, now.Cores, now.RAM),
+		GridVGPUsEnabled: a.Display.GridVGPUsEnabled, VGPUGridProfile: a.Display.VGPUGridProfile,
 		Pending: PoolImage{
 			ParentVMID: next.ParentVMID, ParentVMPath: next.ParentVMPath, SnapshotID: next.SnapshotID, SnapshotPath: next.SnapshotPath,
 			StreamID: next.StreamID, StreamName: next.StreamName, TagID: next.TagID, TagName: next.TagName,
 		},
-		Operation: next.Operation, CurrentState: next.CurrentState, PendingState: next.State, PendingProgress: next.Progress, PendingError: transport.CleanText(next.Error),
+		PendingCompute: computeProfile(next.CPUs, next.Cores, next.RAM),
+		Operation:      next.Operation, CurrentState: next.CurrentState, PendingState: next.State, PendingProgress: next.Progress, PendingError: transport.CleanText(next.Error),
+		LastProvisioningError: transport.CleanText(next.LastError), LastProvisioningErrorTime: moment(next.LastErrorTime),
 	}
+	if s := next.Push; s != nil {
+		p.PushSettings = &PushSettings{LogoffPolicy: s.LogoffPolicy, StopOnFirstError: s.StopOnFirstError, AddVirtualTPM: s.AddVirtualTPM, StartTime: moment(s.StartTime)}
+	}
+	return p
 }
 
 // Pools returns the desktop pools that the user may see. Its errors are those of Read.
@@ -171,7 +257,11 @@ func (c *Client) Pool(ctx context.Context, id string) (*Pool, error) {
 	if err := json.Unmarshal(resp.Body, &answer); err != nil || !strings.EqualFold(answer.ID, id) {
 		return nil, fmt.Errorf("the answer is not the %s %s: %w", poolListing.noun, id, transport.NewAPIError(r, resp))
 	}
-	return answer.pool(), nil
+	pool := answer.pool()
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		pool.ServerTime = date.UTC()
+	}
+	return pool, nil
 }
 
 // missingPool is Client.missing for pools.
