@@ -85,6 +85,38 @@ const (
 	assumeRefreshRefused = "horizon-refresh-refused"
 	// assumeBetween is how the ends of a range are called in a filter.
 	assumeBetween = "horizon-between"
+	// assumeVisible is how long after a call a pool is still shown as it was.
+	assumeVisible = "horizon-call-visible"
+	// assumeImmediate is the operation of a pool while a push is under way that has
+	// no start time.
+	assumeImmediate = "horizon-immediate-operation"
+	// assumePushAnswer is what the push of an image to a whole pool is answered with.
+	assumePushAnswer = "horizon-push-answer"
+	// assumePushMachines is what becomes of a selective push that names a machine
+	// that is not there.
+	assumePushMachines = "horizon-push-machines"
+	// assumeSameImage is what pushing the image does that a pool has.
+	assumeSameImage = "horizon-push-same"
+	// assumeFailedImage is what becomes of an image that could not be published.
+	assumeFailedImage = "horizon-failed-image"
+	// assumeCatalogueImage is whether the VM and the snapshot are shown of an image
+	// that comes from the catalogue.
+	assumeCatalogueImage = "horizon-catalogue-image"
+	// assumeCancelTriggered is whether a push can be cancelled whose time has come.
+	assumeCancelTriggered = "horizon-cancel-triggered"
+	// assumeCancelHeld is whether a held image can be cancelled.
+	assumeCancelHeld = "horizon-cancel-held"
+	// assumeCancelCanaries is what becomes of the machines that run a held image
+	// when it is cancelled.
+	assumeCancelCanaries = "horizon-cancel-canaries"
+	// assumeApplySessions is what becomes of sessions when an image is applied to
+	// their machine.
+	assumeApplySessions = "horizon-apply-sessions"
+	// assumeMachineIDs is whether a machine that is made anew keeps its id.
+	assumeMachineIDs = "horizon-machine-ids"
+	// assumeStandby is whether machines that a selective push leaves out show that
+	// they wait for its image.
+	assumeStandby = "horizon-standby"
 )
 
 var assumptions = map[string]assumptionRule{
@@ -119,6 +151,19 @@ var assumptions = map[string]assumptionRule{
 	assumePassword:        {values: []string{"string", "array"}},
 	assumeRefreshRefused:  {values: []string{"400", "401"}},
 	assumeBetween:         {values: []string{"snake-case", "camel-case"}},
+	assumeVisible:         {values: []string{"20s", "0s", "90s"}},
+	assumeImmediate:       {values: []string{operationPush, operationNone}},
+	assumePushAnswer:      {values: []string{"empty", "pool", "machines"}},
+	assumePushMachines:    {values: []string{"reported", "refused"}},
+	assumeSameImage:       {values: []string{"reclones", "no-op", "refused"}},
+	assumeFailedImage:     {values: []string{"kept", "removed"}},
+	assumeCatalogueImage:  {values: []string{"shown", "hidden"}},
+	assumeCancelTriggered: {values: []string{"refused", "accepted"}},
+	assumeCancelHeld:      {values: []string{"accepted", "refused"}},
+	assumeCancelCanaries:  {values: []string{"left", "returned", "refused"}},
+	assumeApplySessions:   {values: []string{"wait", "logged-off", "refused"}},
+	assumeMachineIDs:      {values: []string{"new", "kept"}},
+	assumeStandby:         {values: []string{"absent", "shown"}},
 }
 
 // CheckAssumption returns an error unless the simulator knows an assumption of

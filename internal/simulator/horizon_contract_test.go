@@ -11,7 +11,8 @@ import (
 
 // offered are the documented addresses of the areas that the simulator offers.
 var offered = regexp.MustCompile(`^(POST /(login|refresh|logout)|\w+ /config/v1/im-.*|GET /config/v\d/virtual-centers.*|GET /external/.*|` +
-	`GET /inventory/v\d+/(desktop-pools|machines)(/\{\})?|GET /monitor(/v\d)?/(virtual-centers|connection-servers))$`)
+	`GET /inventory/v\d+/(desktop-pools|machines)(/\{\})?|\w+ /inventory/v\d/desktop-pools/\{\}/(tasks.*|` +
+	`action/(schedule-push-image|cancel-scheduled-push-image|promote-pending-image|apply-image))|GET /monitor(/v\d)?/(virtual-centers|connection-servers))$`)
 
 func TestOffersWhatEachReleaseDocuments(t *testing.T) {
 	for _, release := range contract.Releases() {
@@ -107,7 +108,7 @@ func TestEveryOperationOfEveryReleaseKeepsTheContract(t *testing.T) {
 			// What is deleted is not there for the others.
 			slices.SortStableFunc(routes, func(a, b horizonRoute) int { return strings.Compare(last(a.method), last(b.method)) })
 			for _, route := range routes {
-				if route.since > release {
+				if route.since > release || imageOfPool(route) {
 					continue
 				}
 				if route.method == "DELETE" {
@@ -120,6 +121,13 @@ func TestEveryOperationOfEveryReleaseKeepsTheContract(t *testing.T) {
 			}
 		})
 	}
+}
+
+// imageOfPool tells whether a route needs a pool in some state, for which there is
+// a test of its own.
+func imageOfPool(route horizonRoute) bool {
+	path := strings.Join(route.path.pattern, "/")
+	return strings.Contains(path, "desktop-pools/{}/")
 }
 
 // last puts deletions after everything else.

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// accessGroupID is the id of the root access group, which every pool is in.
+// accessGroupID is the id of the root access group, which every pool is in that is
+// not put elsewhere.
 const accessGroupID = "0f6a1c52-0b1d-4a43-8c11-6f0e4b6a9d01"
 
 // Ids of what a simulated pod starts with, the same in every run.
@@ -38,11 +39,9 @@ func (s *Simulator) seedHorizon() {
 		id: vc.nextID("vm"), name: "win11-template", datacenter: vc.datacenters[0], system: "WINDOWS_11", made: installed,
 	})
 	pool := func(id, name, pattern string, machines int, vtpm bool) {
-		p := &desktopPool{id: id, name: name, automated: machines > 1, vcenter: vc, vtpm: vtpm, vm: golden, snapshot: golden.snapshots[0], made: installed}
-		h.pools = append(h.pools, p)
-		for n := range machines {
-			p.machines = append(p.machines, newMachine(len(h.pools), n+1, pattern))
-		}
+		p := s.newPool(id, name, vc, poolImage{vm: golden, snapshot: golden.snapshots[0], vtpm: vtpm, profile: usualProfile}, installed)
+		p.automated = machines > 1
+		h.addPool(p, pattern, machines)
 	}
 	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b01", "ENGINEERING", "ENG-%03d", 10, true)
 	pool("d3a0b7f4-1c4e-4b0d-8a55-7e6f5d4c3b02", "SALES", "SAL-%03d", 50, false)
@@ -243,14 +242,14 @@ func (s *Simulator) FollowTag(pool, tagID string) error {
 		return fmt.Errorf("following a tag: there is no instant-clone pool %s", pool)
 	}
 	if tagID == "" {
-		p.streamID, p.tagID = "", ""
+		p.follow("", "")
 		return nil
 	}
 	tag := s.horizon.object(tagKind, tagID)
 	if tag == nil {
 		return fmt.Errorf("following a tag: there is no tag %s", tagID)
 	}
-	p.streamID, p.tagID = tag.values.text("im_stream_id"), tag.id
+	p.follow(tag.values.text("im_stream_id"), tag.id)
 	return nil
 }
 
