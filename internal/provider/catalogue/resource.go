@@ -156,8 +156,8 @@ func (o *object) seen(ctx context.Context, s *step) (have patch.Document, looked
 	switch {
 	case s.prior == nil:
 		return patch.Document{}, false, nil
-	case s.private.Document != nil:
-		return s.private.Document, false, nil
+	case s.stored.Document != nil:
+		return s.stored.Document, false, nil
 	}
 	if have := o.memory.Known(o.key()); have != nil {
 		return have, true, nil
@@ -283,7 +283,7 @@ func (r *objectResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if written {
 		resp.State.Raw = s.planned.Object(req.Plan.Raw)
 	}
-	resp.Diagnostics.Append(w.private().Save(ctx, resp.Private, s.private)...)
+	resp.Diagnostics.Append(w.private().Save(ctx, resp.Private, s.stored)...)
 }
 
 func (r *objectResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

@@ -18,7 +18,7 @@ type step struct {
 	prior         plan.Values // the state before; nil for a create
 	planned       plan.Values
 	before, after owned
-	private       plan.Private
+	stored        plan.Private // what was kept beside the state
 }
 
 // stepOf reads a planned change. The prior state is the zero Value for a create.
@@ -36,7 +36,7 @@ func (r *objectResource) stepOf(ctx context.Context, planned, prior tftypes.Valu
 		return nil, err
 	}
 	s.before = r.kind.owns(s.prior)
-	s.private = plan.Load(ctx, private)
+	s.stored = plan.Load(ctx, private)
 	return s, nil
 }
 
@@ -80,7 +80,7 @@ func (s *step) released() (operations patch.Patch, left []patch.Pointer) {
 		wrote := s.before.want[p]
 		switch {
 		case kept || wrote == patch.Absent:
-		case p == statusPointer || s.private.Document == nil || slices.Contains(s.private.Adopted, p):
+		case p == statusPointer || s.stored.Document == nil || slices.Contains(s.stored.Adopted, p):
 			left = append(left, p)
 		default:
 			operations = append(operations, patch.Operation{Path: p, Old: wrote, New: patch.Absent})
@@ -103,7 +103,6 @@ func (s *step) difference(have patch.Document) plan.Difference {
 	}
 	return plan.Difference{
 		Patch: patch.Diff(have, want, s.kind.equal).Merge(release), On: have, Left: left,
-		Sensitive: func(patch.Pointer) bool { return false },
 	}
 }
 

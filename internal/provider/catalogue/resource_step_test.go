@@ -62,11 +62,11 @@ func TestAStepChangesWhatIsOwnedAndNothingElse(t *testing.T) {
 				have[p] = patch.StringValue(rapid.SampledFrom(values).Draw(t, string(p)))
 			}
 			if rapid.Bool().Draw(t, "adopted "+string(p)) {
-				s.private.Adopted = append(s.private.Adopted, p)
+				s.stored.Adopted = append(s.stored.Adopted, p)
 			}
 		}
 		if rapid.Bool().Draw(t, "private state is there") {
-			s.private.Document = maps.Clone(have)
+			s.stored.Document = maps.Clone(have)
 		}
 		after := s.difference(have).Patch.Apply(have)
 		for p := range have {
@@ -85,7 +85,7 @@ func TestAStepChangesWhatIsOwnedAndNothingElse(t *testing.T) {
 func checkPointer(t *rapid.T, s *step, p patch.Pointer, before, after patch.Value) {
 	wanted, owned := s.after.want[p]
 	wrote, was := s.before.want[p]
-	ours := was && wrote != patch.Absent && p != statusPointer && s.private.Document != nil && !slices.Contains(s.private.Adopted, p)
+	ours := was && wrote != patch.Absent && p != statusPointer && s.stored.Document != nil && !slices.Contains(s.stored.Adopted, p)
 	switch {
 	case owned:
 		if !horizon.Equal(p, after, wanted) {

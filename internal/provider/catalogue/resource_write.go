@@ -71,14 +71,14 @@ type write struct {
 }
 
 func (o *object) write(s *step, verb string, interval time.Duration) *write {
-	return &write{object: o, step: s, verb: verb, interval: interval, seen: s.private.Document}
+	return &write{object: o, step: s, verb: verb, interval: interval, seen: s.stored.Document}
 }
 
 // private returns what is kept beside the state. A pointer that was adopted and
 // is written or given up is not adopted any more; one that joined with the value
 // that it had already is.
 func (w *write) private() plan.Private {
-	adopted := slices.DeleteFunc(slices.Clone(w.step.private.Adopted), func(p patch.Pointer) bool {
+	adopted := slices.DeleteFunc(slices.Clone(w.stored.Adopted), func(p patch.Pointer) bool {
 		_, wrote := w.wrote[p]
 		_, owned := w.after.want[p]
 		return wrote || !owned
@@ -98,7 +98,7 @@ func (w *write) private() plan.Private {
 func (w *write) made() {
 	w.planned.SetText(attrID, w.ref.ID)
 	spec := w.spec()
-	if w.kind().waits {
+	if w.object.kind.waits {
 		w.planned[attrCurrentStatus] = textOrNull(spec[statusPointer])
 	}
 	if !w.planned[plan.PlannedPatchAttribute].IsKnown() || !w.planned[plan.PlannedChangesAttribute].IsKnown() {
@@ -106,8 +106,6 @@ func (w *write) made() {
 	}
 	w.seen = spec
 }
-
-func (w *write) kind() *kind { return w.object.kind }
 
 // verify looks at what a create has made, corrects what the server did not store,
 // and waits for the status. The object is there, so that an error taints the
@@ -118,8 +116,8 @@ func (w *write) verify(ctx context.Context) diag.Diagnostics {
 		return diag.Diagnostics{w.unverified(err)}
 	}
 	defer unlock()
-	want := w.kind().changeable(w.after.want)
-	result, err := change.Apply(ctx, store{w.object}, change.Change{Want: want, Equal: w.kind().equal}, change.Timing{})
+	want := w.object.kind.changeable(w.after.want)
+	result, err := change.Apply(ctx, store{w.object}, change.Change{Want: want, Equal: w.object.kind.equal}, change.Timing{})
 	w.note(ctx, result)
 	switch {
 	case err == nil:
@@ -135,11 +133,11 @@ func (w *write) verify(ctx context.Context) diag.Diagnostics {
 // waitUnseen waits for the status of an object that could not be looked at when it
 // was made. What the wait sees is the look.
 func (w *write) waitUnseen(ctx context.Context, cause error) diag.Diagnostics {
-	if !w.step.kind.awaits(w.planned) {
+	if !w.object.kind.awaits(w.planned) {
 		return diag.Diagnostics{w.unverified(cause)}
 	}
 	diags := w.wait(ctx)
-	if diags.HasError() || len(patch.Diff(w.seen, w.kind().changeable(w.after.want), w.kind().equal)) == 0 {
+	if diags.HasError() || len(patch.Diff(w.seen, w.object.kind.changeable(w.after.want), w.object.kind.equal)) == 0 {
 		return diags
 	}
 	return append(diags, w.unverified(cause))
@@ -147,8 +145,8 @@ func (w *write) waitUnseen(ctx context.Context, cause error) diag.Diagnostics {
 
 // unverified warns that nobody has looked at an object that was made.
 func (w *write) unverified(err error) diag.Diagnostic {
-	return diag.NewWarningDiagnostic(plan.UpperFirst(w.kind().String())+" was created, and not looked at again",
-		fmt.Sprintf("Horizon has created the %s %s. Reading it again failed: %s The next plan shows whether it is as configured.", w.kind(), w.ref.ID, plan.Sentence(err)))
+	return diag.NewWarningDiagnostic(plan.UpperFirst(w.object.kind.String())+" was created, and not looked at again",
+		fmt.Sprintf("Horizon has created the %s %s. Reading it again failed: %s The next plan shows whether it is as configured.", w.object.kind, w.ref.ID, plan.Sentence(err)))
 }
 
 // update carries the change of an existing object out. It says whether the object
@@ -171,8 +169,8 @@ func (w *write) update(ctx context.Context) (written bool, diags diag.Diagnostic
 func (w *write) apply(ctx context.Context) diag.Diagnostics {
 	release, _ := w.released()
 	c := change.Change{
-		Seen: w.step.private.Document, Want: w.kind().changeable(w.after.want), Release: release,
-		Equal: w.kind().equal, OnConflict: w.planned.Policy(),
+		Seen: w.stored.Document, Want: w.object.kind.changeable(w.after.want), Release: release,
+		Equal: w.object.kind.equal, OnConflict: w.planned.Policy(),
 	}
 	if c.Seen == nil {
 		c.Seen = w.memory.Known(w.key())
@@ -189,10 +187,10 @@ func (w *write) apply(ctx context.Context) diag.Diagnostics {
 	diags.Append(w.kept(result.Kept)...)
 	if !w.planned[plan.PlannedPatchAttribute].IsKnown() || !w.planned[plan.PlannedChangesAttribute].IsKnown() {
 		diags.Append(w.describe(plan.Difference{
-			Patch: patch.Diff(result.Found, result.Effect(), w.kind().equal), On: result.Found, Sensitive: func(patch.Pointer) bool { return false },
+			Patch: patch.Diff(result.Found, result.Effect(), w.object.kind.equal), On: result.Found,
 		})...)
 	}
-	if w.kind().waits && !w.planned[attrCurrentStatus].IsKnown() {
+	if w.object.kind.waits && !w.planned[attrCurrentStatus].IsKnown() {
 		w.planned[attrCurrentStatus] = textOrNull(w.seen[statusPointer])
 	}
 	return diags
@@ -205,21 +203,21 @@ func (w *write) note(ctx context.Context, result *change.Result) {
 	}
 	w.wrote = result.Effect()
 	for i, p := range result.Sent {
-		d := plan.Difference{Patch: p, On: result.Found, Sensitive: func(patch.Pointer) bool { return false }}
-		tflog.Info(ctx, "sent a change of an object of the catalogue", map[string]any{"kind": w.kind().String(), "id": w.ref.ID, "attempt": i + 1, "changes": d.PlannedChanges()})
+		d := plan.Difference{Patch: p, On: result.Found}
+		tflog.Info(ctx, "sent a change of an object of the catalogue", map[string]any{"kind": w.object.kind.String(), "id": w.ref.ID, "attempt": i + 1, "changes": d.PlannedChanges()})
 	}
 }
 
 // wait waits for the status that is wanted, if one is.
 func (w *write) wait(ctx context.Context) diag.Diagnostics {
-	if !w.step.kind.awaits(w.planned) {
+	if !w.object.kind.awaits(w.planned) {
 		return nil
 	}
 	wanted := w.planned.Text(attrWaitForStatus)
 	status, _ := w.seen[statusPointer].AsString()
 	found, err := w.client.WaitForStatus(ctx, w.ref, wanted, horizon.Wait{Interval: w.interval, Progress: func(now string) {
 		status = now
-		tflog.Info(ctx, "waiting for a status", map[string]any{"kind": w.kind().String(), "id": w.ref.ID, "status": now, "wanted": wanted})
+		tflog.Info(ctx, "waiting for a status", map[string]any{"kind": w.object.kind.String(), "id": w.ref.ID, "status": now, "wanted": wanted})
 	}})
 	w.planned.SetText(attrCurrentStatus, status)
 	switch {
@@ -227,8 +225,8 @@ func (w *write) wait(ctx context.Context) diag.Diagnostics {
 		w.seen = found.Document()
 		return nil
 	case errors.Is(err, context.Canceled):
-		return diag.Diagnostics{diag.NewWarningDiagnostic("Waiting for the "+w.kind().String()+" was cancelled",
-			fmt.Sprintf("The %s %s is there, its status is %s. The next apply waits again until it is %s.", w.kind(), w.ref.ID, status, wanted))}
+		return diag.Diagnostics{diag.NewWarningDiagnostic("Waiting for the "+w.object.kind.String()+" was cancelled",
+			fmt.Sprintf("The %s %s is there, its status is %s. The next apply waits again until it is %s.", w.object.kind, w.ref.ID, status, wanted))}
 	}
 	return diag.Diagnostics{w.failure(w.verb, err)}
 }

@@ -19,15 +19,17 @@ type Difference struct {
 	Sets  []patch.Pointer
 	// Left are pointers that are given up without a change.
 	Left []patch.Pointer
-	// Sensitive says which pointers have values that are shown nowhere.
+	// Sensitive says which pointers have values that are shown nowhere. Nil: none.
 	Sensitive func(patch.Pointer) bool
 }
+
+func (d Difference) hides(p patch.Pointer) bool { return d.Sensitive != nil && d.Sensitive(p) }
 
 // PlannedPatch returns the RFC 6902 document of the planned_patch attribute.
 func (d Difference) PlannedPatch() (string, error) {
 	shown := slices.Clone(d.Patch)
 	for i, o := range shown {
-		if o.New != patch.Absent && d.Sensitive(o.Path) {
+		if o.New != patch.Absent && d.hides(o.Path) {
 			shown[i].New = Hidden
 		}
 	}
@@ -60,7 +62,7 @@ func (d Difference) describe(o patch.Operation) string {
 		}
 	}
 	before, after := Show(o.Old), Show(o.New)
-	if d.Sensitive(o.Path) {
+	if d.hides(o.Path) {
 		before, after = Show(Hidden), Show(Hidden)
 	}
 	switch o.Kind() {
