@@ -217,12 +217,18 @@ func (n *creation) wasThere(id string) bool {
 	return slices.ContainsFunc(n.before, func(o *Object) bool { return strings.EqualFold(o.ID, id) })
 }
 
+// sameMember says whether two values of a member are the same; ids are in upper and
+// in lower case.
+func sameMember(member string, a, b patch.Value) bool {
+	return a == b || strings.HasSuffix(member, "_id") && strings.EqualFold(string(a), string(b))
+}
+
 // isSuch says whether an object is what is to be made. Members that the server
 // does not show do not speak against it.
 func (n *creation) isSuch(o *Object) bool {
 	for _, member := range catalogue[n.kind].key {
 		p := patch.NewPointer(member)
-		if found := o.document[p]; found != patch.Absent && found != n.spec[p] {
+		if found := o.document[p]; found != patch.Absent && !sameMember(member, found, n.spec[p]) {
 			return false
 		}
 	}
@@ -232,7 +238,7 @@ func (n *creation) isSuch(o *Object) bool {
 func (n *creation) exists(refusal *transport.APIError) *ExistsError {
 	e := &ExistsError{Kind: n.kind, Err: refusal}
 	for _, o := range n.before {
-		if n.isSuch(o) {
+		if n.isSuch(o) && !o.isDeleted() {
 			e.ID = o.ID
 		}
 	}

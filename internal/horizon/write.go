@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
@@ -287,7 +288,7 @@ func (c *Client) inUse(ctx context.Context, ref Ref, refusal *transport.APIError
 	e.Pools, e.PoolsErr = c.PoolsFollowing(ctx, streamID)
 	if ref.Kind == Tag {
 		e.Pools = slices.DeleteFunc(e.Pools, func(p *Pool) bool {
-			return p.Current.TagID != ref.ID && p.Pending.TagID != ref.ID
+			return !strings.EqualFold(p.Current.TagID, ref.ID) && !strings.EqualFold(p.Pending.TagID, ref.ID)
 		})
 	}
 	return e

@@ -638,3 +638,52 @@ func TestAccWhatWasFoundStaysWhenItIsGivenUp(t *testing.T) {
 	expect(t, pod, id, map[string]any{"additional_details": map[string]any{"theirs": "1"}})
 	noop(t, w)
 }
+
+// TestAccAFailedUpdateForgetsNothingThatWasAdopted lets the apply fail that was to
+// give up what an import had found.
+func TestAccAFailedUpdateForgetsNothingThatWasAdopted(t *testing.T) {
+	t.Parallel()
+	pod := acceptance.UnguardedPod(t, simulator.Options{Empty: true})
+	id := pod.CreateCatalogueObject("im-streams", map[string]any{
+		"name": "Office", "operating_system": "WINDOWS_10", "source": "UPLOADED", "status": "AVAILABLE", "additional_details": map[string]string{"theirs": "1"},
+	})
+	w := workspace(t, pod, fmt.Sprintf(stream, `  additional_details = { theirs = "1" }`))
+	w.Write("import.tf", fmt.Sprintf("import {\n  to = imageops_image_management_stream.this\n  id = %q\n}\n", id))
+	w.Apply().MustSucceed(t)
+	w.Write("main.tf", fmt.Sprintf(stream, `  description = "office"`))
+	must(t, pod.AddFault(simulator.Fault{Method: http.MethodPut, Effect: simulator.EffectStatus, Status: http.StatusForbidden}))
+	w.Apply().MustFail(t, "Unable to update image management stream")
+	w.Apply().MustSucceed(t).MustContain(t, "release /additional_details/theirs (left as it is)")
+	expect(t, pod, id, map[string]any{"description": "office", "additional_details": map[string]any{"theirs": "1"}})
+	noop(t, w)
+}
+
+// TestAccADestroyOfAnotherPodsObjectsSendsNothing applies the destroy plan of one
+// pod at another one.
+func TestAccADestroyOfAnotherPodsObjectsSendsNothing(t *testing.T) {
+	t.Parallel()
+	pod, other := acceptance.HorizonPod(t, simulator.Options{Empty: true}), acceptance.HorizonPod(t, simulator.Options{Empty: true})
+	w := workspace(t, pod, fmt.Sprintf(stream, ""))
+	w.Apply().MustSucceed(t)
+	w.PlanSaved("p", "-destroy").MustSucceed(t)
+	for name, value := range other.Environment() {
+		w.SetEnvironment(name, value)
+	}
+	w.ApplySaved("p").MustFail(t, "Unable to delete image management stream", "is not visible from the Horizon pod at")
+	if n := writes(other); n != 0 {
+		t.Errorf("%d writes were sent", n)
+	}
+}
+
+// TestAccTheSameDriftTwiceIsShownTwice brings the same difference of one key twice.
+func TestAccTheSameDriftTwiceIsShownTwice(t *testing.T) {
+	t.Parallel()
+	pod := acceptance.HorizonPod(t, simulator.Options{Empty: true})
+	w := workspace(t, pod, fmt.Sprintf(stream, `  additional_details = { owner = "desk" }`))
+	w.Apply().MustSucceed(t)
+	id := idOf(t, w, "imageops_image_management_stream.this")
+	for range 2 {
+		must(t, pod.WriteCatalogueObject(id, map[string]any{"additional_details": map[string]string{"owner": "other"}}))
+		w.Apply().MustSucceed(t).MustContain(t, `+ "replace /additional_details/owner \"other\" -> \"desk\""`)
+	}
+}

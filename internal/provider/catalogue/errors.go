@@ -97,12 +97,14 @@ func (o *object) advice(err error) string {
 			"if the object is what it should be, terraform untaint keeps it."
 	case errors.As(err, &exists):
 		return o.existsAdvice(exists)
+	case errors.As(err, &unidentified) && o.kind.horizon == horizon.Asset:
+		return "Look in the image catalogue of Horizon Console. If the asset is there, import it; Horizon may let it be created a second time. If it is not, run it again."
 	case errors.As(err, &unidentified):
 		return fmt.Sprintf("Look in the image catalogue of Horizon Console. If the %s is there, import it; it is not created a second time under the same name. If it is not, run it again.", o.kind)
 	case errors.As(err, &inUse):
 		return o.inUseAdvice()
 	case errors.As(err, &status):
-		return fmt.Sprintf("Look at the %s in Horizon Console. terraform apply -replace=ADDRESS makes a new one.", o.kind)
+		return fmt.Sprintf("Look at the %s in Horizon Console. terraform apply -replace=ADDRESS makes a new one; with create_before_destroy, take that out for the run, since the name is taken.", o.kind)
 	case errors.As(err, &still):
 		return "Run it again. If it stays so, look into the logs of the Connection Server."
 	case errors.As(err, &partial):
@@ -125,7 +127,8 @@ func (o *object) existsAdvice(e *horizon.ExistsError) string {
 	if e.ID == "" {
 		return fmt.Sprintf("Choose another name, or import the %s that has it.", o.kind)
 	}
-	return fmt.Sprintf("To manage it here, import it:\n\n  import {\n    to = imageops_%s.EXAMPLE\n    id = %q\n  }", o.kind.name, e.ID)
+	return fmt.Sprintf("If it is the one that this resource has in the state already, tainted or to be replaced with create_before_destroy, run terraform untaint, or take create_before_destroy out for one run. "+
+		"Else, to manage it here, import it:\n\n  import {\n    to = imageops_%s.EXAMPLE\n    id = %q\n  }", o.kind.name, e.ID)
 }
 
 // inUseAdvice says how to get rid of what holds an object.

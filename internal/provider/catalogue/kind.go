@@ -253,18 +253,35 @@ func (k *kind) awaits(v plan.Values) bool { return k.waits && !v[attrWaitForStat
 func (k *kind) changeable(want patch.Want) patch.Want {
 	part := patch.Want{}
 	for p, value := range want {
-		fixed := slices.ContainsFunc(k.fields, func(f field) bool { return f.replaces && f.pointer() == p })
-		if !fixed {
+		if !k.fixed(p) {
 			part[p] = value
 		}
 	}
 	return part
 }
 
+// fixed says whether a pointer is of a field that no update can write.
+func (k *kind) fixed(p patch.Pointer) bool {
+	return slices.ContainsFunc(k.fields, func(f field) bool { return f.replaces && f.pointer() == p })
+}
+
+// unseen says whether a fixed field is null in a state only because Horizon did not
+// show it to an import: a mandatory one, and those of the image when all are null.
+func (k *kind) unseen(f *field, state plan.Values) bool {
+	if !f.replaces || f.required {
+		return f.replaces
+	}
+	return !slices.ContainsFunc(k.fields, func(other field) bool { return other.replaces && !other.required && !state[other.name].IsNull() })
+}
+
 // refresh puts what a document holds for the owned pointers into values, where
 // it means something else. It says whether there was any.
 func (k *kind) refresh(v plan.Values, d patch.Document) bool {
-	drift := patch.Diff(d, k.owns(v).want, k.equal)
+	// Releases differ in what they show of an object: what cannot change and is not
+	// shown has not changed.
+	drift := patch.Diff(d, k.owns(v).want, k.equal).Without(func(p patch.Pointer) bool {
+		return d[p] == patch.Absent && k.fixed(p)
+	})
 	details := v.Elements(attrDetails)
 	for _, o := range drift {
 		if key, ok := o.Path.MemberOf(horizon.AdditionalDetails); ok {

@@ -116,7 +116,7 @@ func (r *objectResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	if s.prior != nil && req.Plan.Raw.Equal(req.State.Raw) {
 		if s.awaited() {
-			s.planWait()
+			s.planSilence()
 			resp.Plan.Raw = s.planned.Object(req.Plan.Raw)
 		}
 		return
@@ -135,6 +135,12 @@ func (r *objectResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		return // Terraform asks for the plan of a create next.
 	}
 	if s.after.unknown {
+		return
+	}
+	resp.Diagnostics.Append(s.unsentStatus()...)
+	if s.silent() {
+		s.planSilence()
+		resp.Plan.Raw = s.planned.Object(req.Plan.Raw)
 		return
 	}
 	have, looked, diags := o.seen(ctx, s)
@@ -195,7 +201,7 @@ func (r *objectResource) Create(ctx context.Context, req resource.CreateRequest,
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, o.ref.ID)...)
 	resp.Diagnostics.Append(w.verify(ctx)...)
 	resp.State.Raw = s.planned.Object(req.Plan.Raw)
-	resp.Diagnostics.Append(w.private().Save(ctx, resp.Private, plan.Private{})...)
+	resp.Diagnostics.Append(w.private(true).Save(ctx, resp.Private, plan.Private{})...)
 }
 
 func (r *objectResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -283,7 +289,7 @@ func (r *objectResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if written {
 		resp.State.Raw = s.planned.Object(req.Plan.Raw)
 	}
-	resp.Diagnostics.Append(w.private().Save(ctx, resp.Private, s.stored)...)
+	resp.Diagnostics.Append(w.private(written).Save(ctx, resp.Private, s.stored)...)
 }
 
 func (r *objectResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -295,13 +301,21 @@ func (r *objectResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	ctx, cancel, diags := plan.WithTimeout(ctx, req.State, plan.DeleteTimeout)
 	defer cancel()
 	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	rule := state.Text(plan.OnDestroyAttribute)
-	if rule == destroyKeep || resp.Diagnostics.HasError() {
+	if rule == destroyKeep {
 		return
 	}
 	o, diags := r.open(state)
 	resp.Diagnostics.Append(diags...)
 	if diags.HasError() {
+		return
+	}
+	// That something is not found on another pod says nothing about this one.
+	if before := plan.Load(ctx, req.Private).Place; before != nil && !before.Same(o.place) {
+		resp.Diagnostics.Append(o.wording("delete").Elsewhere(o.place, before))
 		return
 	}
 	if rule == destroyDisable {

@@ -111,6 +111,10 @@ func (o *object) systemTooNew(ctx context.Context, system string) diag.Diagnosti
 // replacing warns of the replacement of an asset that desktop pools use: their
 // machines would lose the image that new ones are made of.
 func (o *object) replacing(ctx context.Context, s *step) diag.Diagnostics {
+	if rule := s.prior.Text(plan.OnDestroyAttribute); rule != destroyDelete {
+		return diag.Diagnostics{diag.NewWarningDiagnostic("What is replaced stays in Horizon",
+			fmt.Sprintf("%s is going to be replaced, and as on_destroy = %q says, it is not deleted: it stays, and is not managed here any more. Horizon may refuse a new one beside it.", o.text(), rule))}
+	}
 	if o.kind.horizon != horizon.Asset {
 		return nil
 	}

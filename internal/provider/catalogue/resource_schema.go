@@ -43,7 +43,7 @@ func (r *objectResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 		plan.PlannedChangesAttribute: plan.PlannedChanges(k.example),
 	}
 	for i := range k.fields {
-		attributes[k.fields[i].name] = k.fields[i].schema()
+		attributes[k.fields[i].name] = k.fields[i].schema(k)
 	}
 	if k.statuses != nil {
 		attributes[attrStatus] = schema.StringAttribute{
@@ -56,7 +56,7 @@ func (r *objectResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 		attributes[attrWaitForStatus] = schema.StringAttribute{
 			Optional: true,
 			MarkdownDescription: fmt.Sprintf("The only value is `%s`: a create, and an update of what is not yet there, waits until Horizon shows that status; `FAILED` ends the wait with an error. "+
-				"`status` is then what the %s is created with, and is not compared afterwards. Unset by default: nothing is waited for. A change sends nothing.", statusAvailable, k),
+				"`status` is then what the %s is created with, and is not compared afterwards; when this is taken out again, it is. Unset by default: nothing is waited for. A change is an update in place.", statusAvailable, k),
 			Validators: []validator.String{stringvalidator.OneOf(statusAvailable)},
 		}
 		attributes[attrCurrentStatus] = schema.StringAttribute{
@@ -100,7 +100,7 @@ func (r *objectResource) timeouts(ctx context.Context) schema.Attribute {
 	}), "How long the operations may take. A change sends nothing.")
 }
 
-func (f *field) schema() schema.Attribute {
+func (f *field) schema(k *kind) schema.Attribute {
 	description := f.description
 	if len(f.oneOf) > 0 {
 		description += " One of: " + oneOfText(f.oneOf) + "."
@@ -108,9 +108,37 @@ func (f *field) schema() schema.Attribute {
 	a := schema.StringAttribute{Required: f.required, Optional: !f.required, MarkdownDescription: description + inPlace, Validators: []validator.String{fieldValidator{f}}}
 	if f.replaces {
 		a.MarkdownDescription = description + replaces
-		a.PlanModifiers = []planmodifier.String{stringplanmodifier.RequiresReplace()}
+		a.PlanModifiers = []planmodifier.String{replacesModifier{k, f}}
 	}
 	return a
+}
+
+// replacesModifier has an object replaced when a field that no update can write gets
+// another value. The same id in other letters is none, and neither is one that
+// Horizon did not show to an import.
+type replacesModifier struct {
+	kind  *kind
+	field *field
+}
+
+func (m replacesModifier) Description(context.Context) string {
+	return "a change replaces the resource"
+}
+func (m replacesModifier) MarkdownDescription(ctx context.Context) string {
+	return m.Description(ctx)
+}
+
+func (m replacesModifier) PlanModifyString(_ context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {
+	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() || req.PlanValue.Equal(req.StateValue) {
+		return
+	}
+	if req.StateValue.IsNull() {
+		state, err := plan.ValuesOf(req.State.Raw)
+		resp.RequiresReplace = err != nil || !m.kind.unseen(m.field, state)
+		return
+	}
+	same := m.field.id && !req.PlanValue.IsUnknown() && strings.EqualFold(req.PlanValue.ValueString(), req.StateValue.ValueString())
+	resp.RequiresReplace = !same
 }
 
 func oneOfText(values []string) string { return "`" + strings.Join(values, "`, `") + "`" }

@@ -2,10 +2,12 @@ package catalogue
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/patch"
@@ -57,6 +59,9 @@ func (s *step) changes(f *field) bool {
 	}
 	p := f.pointer()
 	after := s.planned[f.name]
+	if s.prior[f.name].IsNull() && s.kind.unseen(f, s.prior) {
+		return false
+	}
 	if !after.IsKnown() {
 		return true
 	}
@@ -91,7 +96,7 @@ func (s *step) released() (operations patch.Patch, left []patch.Pointer) {
 
 // difference returns what an apply does to a document.
 func (s *step) difference(have patch.Document) plan.Difference {
-	want := s.after.want
+	want := s.kind.changeable(s.after.want)
 	if s.prior == nil {
 		want = patch.Want(s.spec())
 	}
@@ -138,12 +143,27 @@ func (s *step) describe(d plan.Difference) diag.Diagnostics {
 	return diags
 }
 
-// planWait makes an update of a plan that changes nothing, for an object that has
-// not yet the status that is waited for.
-func (s *step) planWait() {
-	s.planned.SetUnknown(attrCurrentStatus)
+// planSilence fills the computed attributes of a plan that sends nothing. An object
+// that has not yet the status that is waited for is updated all the same.
+func (s *step) planSilence() {
 	s.planned.SetText(plan.PlannedPatchAttribute, "[]")
 	s.planned.SetTexts(plan.PlannedChangesAttribute, nil)
+	switch {
+	case !s.kind.waits:
+	case s.awaited():
+		s.planned.SetUnknown(attrCurrentStatus)
+	default:
+		s.planned[attrCurrentStatus] = s.prior[attrCurrentStatus]
+	}
+}
+
+// unsentStatus warns of a change of a status that only a create takes.
+func (s *step) unsentStatus() diag.Diagnostics {
+	if s.prior == nil || !s.kind.awaits(s.planned) || s.prior.Text(attrStatus) == s.planned.Text(attrStatus) {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root(attrStatus), "Status is not sent",
+		fmt.Sprintf("With wait_for_status, status is only what the %s is created with: Horizon keeps the one that it has. To change it, take wait_for_status out in the same change.", s.kind))}
 }
 
 // spec is the object that a create asks for.

@@ -74,15 +74,19 @@ func (o *object) write(s *step, verb string, interval time.Duration) *write {
 	return &write{object: o, step: s, verb: verb, interval: interval, seen: s.stored.Document}
 }
 
-// private returns what is kept beside the state. A pointer that was adopted and
-// is written or given up is not adopted any more; one that joined with the value
-// that it had already is.
-func (w *write) private() plan.Private {
+// private returns what is kept beside the state, which is the planned one if that
+// was reached and else the one before. A pointer that was adopted and is written or
+// given up is not adopted any more; one that joined with the value that it had
+// already is.
+func (w *write) private(reached bool) plan.Private {
 	adopted := slices.DeleteFunc(slices.Clone(w.stored.Adopted), func(p patch.Pointer) bool {
 		_, wrote := w.wrote[p]
 		_, owned := w.after.want[p]
-		return wrote || !owned
+		return wrote || (reached && !owned)
 	})
+	if !reached {
+		return w.object.private(w.seen, adopted)
+	}
 	for p, value := range w.after.want {
 		_, wrote := w.wrote[p]
 		_, before := w.before.want[p]
@@ -122,12 +126,30 @@ func (w *write) verify(ctx context.Context) diag.Diagnostics {
 	switch {
 	case err == nil:
 		w.memory.First(w.key(), w.seen)
-	case len(result.Sent) == 0 && !errors.Is(err, horizon.ErrNotFound):
+	case result.Document == nil && !errors.Is(err, horizon.ErrNotFound):
 		return w.waitUnseen(ctx, err)
-	default:
+	case errors.Is(err, horizon.ErrNotFound):
 		return w.diagnose(result, err)
+	default:
+		// An error would have it made anew, which does not help: the next plan shows
+		// the difference, and mends it in place.
+		return append(warnings(w.diagnose(result, err)), w.wait(ctx)...)
 	}
 	return w.wait(ctx)
+}
+
+// warnings makes warnings of errors.
+func warnings(diags diag.Diagnostics) diag.Diagnostics {
+	var softened diag.Diagnostics
+	for _, d := range diags {
+		warning := diag.NewWarningDiagnostic(d.Summary(), d.Detail())
+		if at, ok := d.(diag.DiagnosticWithPath); ok {
+			softened.Append(diag.WithPath(at.Path(), warning))
+			continue
+		}
+		softened.Append(warning)
+	}
+	return softened
 }
 
 // waitUnseen waits for the status of an object that could not be looked at when it

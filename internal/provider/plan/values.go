@@ -67,11 +67,11 @@ func (v Values) Object(like tftypes.Value) tftypes.Value {
 }
 
 // Elements returns the elements of a map attribute, which may be null or unknown
-// each; none when the map itself is.
+// each; none when the map itself is. The caller owns them.
 func (v Values) Elements(name string) map[string]tftypes.Value {
 	var elements map[string]tftypes.Value
 	if m := v[name]; m.IsKnown() && !m.IsNull() {
-		_ = m.As(&elements)
+		_ = m.As(&elements) // Which hands out what the value itself keeps.
 	}
-	return elements
+	return maps.Clone(elements)
 }
