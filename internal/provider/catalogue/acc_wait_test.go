@@ -138,3 +138,24 @@ func TestAccAStatusThatMovesByItself(t *testing.T) {
 		t.Errorf("current_status is %v", got)
 	}
 }
+
+// TestAccAStatusThatIsWaitedForIsNotSent changes the status of an asset that has
+// been waited for, which says that nothing comes of it.
+func TestAccAStatusThatIsWaitedForIsNotSent(t *testing.T) {
+	t.Parallel()
+	pod := acceptance.HorizonPod(t, simulator.Options{Empty: true})
+	vm, snapshots := pod.AddBaseVM(simulator.BaseVM{Name: "gold", Snapshots: []string{"s1"}})
+	configuration := func(lines string) string { return fmt.Sprintf(catalogue, vm, snapshots[0], lines) }
+	w := workspace(t, pod, configuration(`  wait_for_status = "AVAILABLE"`))
+	w.Apply().MustSucceed(t)
+	id := idOf(t, w, asset)
+	before := writes(pod)
+	w.Write("main.tf", configuration("  wait_for_status = \"AVAILABLE\"\n  status = \"DISABLED\""))
+	w.Apply().MustSucceed(t).MustContain(t, "Status is not sent", "take wait_for_status out in the same change")
+	if n := writes(pod); n != before {
+		t.Errorf("%d writes were sent", n-before)
+	}
+	w.Write("main.tf", configuration(`  status = "DISABLED"`))
+	w.Apply().MustSucceed(t).MustContain(t, `replace /status \"AVAILABLE\" -> \"DISABLED\"`)
+	expect(t, pod, id, map[string]any{"status": "DISABLED"})
+}

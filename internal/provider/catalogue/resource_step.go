@@ -159,7 +159,7 @@ func (s *step) planSilence() {
 
 // unsentStatus warns of a change of a status that only a create takes.
 func (s *step) unsentStatus() diag.Diagnostics {
-	if s.prior == nil || !s.kind.awaits(s.planned) || s.prior.Text(attrStatus) == s.planned.Text(attrStatus) {
+	if s.prior == nil || !s.kind.awaits(s.prior) || !s.kind.awaits(s.planned) || s.prior.Text(attrStatus) == s.planned.Text(attrStatus) {
 		return nil
 	}
 	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root(attrStatus), "Status is not sent",
