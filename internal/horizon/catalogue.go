@@ -289,7 +289,7 @@ func (c *Client) listObjects(ctx context.Context, kind Kind, parentID string, wh
 		text, _ := where[patch.NewPointer(name)].AsString()
 		wanted = append(wanted, equals(name, text)...)
 	}
-	elements, err := c.list(ctx, kind.listing(paged), query, wanted)
+	elements, _, err := c.list(ctx, kind.listing(paged), query, wanted)
 	if err != nil {
 		return nil, err
 	}

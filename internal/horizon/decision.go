@@ -109,10 +109,19 @@ type DecisionInput struct {
 	// Sent are the calls that were made since the pending image came, and those of
 	// the last 2 min, oldest first.
 	Sent []SentCall
+	// Adopted says that the work has found on its way what it was to bring there.
+	Adopted bool
 	// Waited says for how long a row has made the caller wait without a break.
 	Waited Waited
 	// Machines are the pool's, if they were read; nil if not.
 	Machines *MachineList
+
+	// Halted is the push whose task has failed or halted machines; nil if none is known.
+	Halted *HaltedTask
+	// RetryFailedMachines lets such a task go on, once for every set of failed
+	// machines: Retried are the names of those that it was done for last.
+	RetryFailedMachines bool
+	Retried             []string
 }
 
 // MachineList is the list of all machines of a pool.
@@ -126,6 +135,8 @@ type Claim struct {
 	Spec *PushSpec
 	// Canaries are the machines that it was for when that was last acted upon.
 	Canaries []MachineRef
+	// Replaces is what the pool ran when it was pushed; empty if it was adopted.
+	Replaces PoolImage
 }
 
 // MachineRef is a machine by what is known of it: its name stays when a clone is made
@@ -169,6 +180,7 @@ const (
 	CallPromote      CallKind = "promote"
 	CallApplyPending CallKind = "apply-pending"
 	CallApplyCurrent CallKind = "apply-current"
+	CallResume       CallKind = "resume"
 )
 
 // Call is a call to be made.
@@ -189,6 +201,11 @@ type Call struct {
 	// Shown are the same as they are configured, or were, which a plan shows. Of a
 	// call on whatever machines have the pending image there are none.
 	Shown []MachineRef
+	// TaskID is the task that goes on.
+	TaskID string
+	// Again says that the pool runs already what is pushed, so that its image does not
+	// tell when the push has ended.
+	Again bool
 }
 
 // SentCall is a call that was made.
@@ -280,6 +297,9 @@ const (
 	HeldElsewhere Matter = "held by somebody else"
 	// PushGoesOn: the push of Image is triggered and is not taken back.
 	PushGoesOn Matter = "the push goes on"
+	// MachinesHalted: machines did not get Image, which the pool runs; Message is the
+	// first error, Machines those that have failed, Count how many wait for them.
+	MachinesHalted Matter = "machines have failed"
 )
 
 // Finding is a reason to send nothing, or something that is worth a warning.
@@ -293,6 +313,7 @@ type Finding struct {
 
 	Operation, PendingState, CurrentState string
 	Machines                              []MachineRef
+	Count                                 int64
 }
 
 // Decision is what is to be done to a pool.
@@ -311,12 +332,22 @@ type Decision struct {
 	// NeedsMachines says that Calls cannot be made before the machines are read, and
 	// then decided again.
 	NeedsMachines bool
+	// UnderWay says that an order waits for what the pool does already.
+	UnderWay bool
+}
+
+// adopts says whether the wanted image is on its way already.
+func (d Decision) adopts() bool {
+	return d.Row >= 7 && d.Row <= 9 && len(d.Calls) == 0 || d.Row == 7 && d.Pause != nil || d.Row == 6 && d.Pause != nil && !d.Pause.EndUnknown && len(d.Calls) == 0
 }
 
 // Decide says what brings a pool to what is wanted of it: it is the first row of
 // the table that matches (Rows). It is a pure function.
 func Decide(in DecisionInput) Decision {
 	s := newSituation(in)
+	if d, ordered := s.order(); ordered {
+		return s.conclude(d)
+	}
 	for _, r := range newTable() {
 		if s.unknownNames && !r.anyNames || !r.when(s) {
 			continue
@@ -330,16 +361,16 @@ func Decide(in DecisionInput) Decision {
 
 // Effective returns the image that a pool has, or will have once what is under way
 // or scheduled has ended, with all that is known of it. Of an image that is held it is
-// the pool's own one, unless the claim is on the held one.
-func Effective(in DecisionInput) Target {
+// the pool's own one, unless the claim is on the held one. True: that is what is wanted.
+func Effective(in DecisionInput) (Target, bool) {
 	s := newSituation(in)
-	e, _ := s.effective()
+	e, isWanted := s.effective()
 	t := Target{Image: e.image, AddVirtualTPM: e.tpm, Compute: e.compute, GridVGPUsEnabled: e.vgpus, VGPUGridProfile: e.profile}
 	if c := s.claimed(); c != nil && s.comes() {
 		t.AddVirtualTPM, t.Compute = or(t.AddVirtualTPM, c.AddVirtualTPM), or(t.Compute, c.Compute)
 		t.GridVGPUsEnabled, t.VGPUGridProfile = or(t.GridVGPUsEnabled, c.GridVGPUsEnabled), or(t.VGPUGridProfile, c.VGPUGridProfile)
 	}
-	return t
+	return t, isWanted
 }
 
 // conclude adds what holds for all rows.
@@ -385,8 +416,8 @@ func (c Call) needsMachines() bool {
 // shows all of them.
 func (p *Pool) AsSent(calls []SentCall, now time.Time) *Pool {
 	for _, c := range slices.Backward(calls) {
-		if c.Kind == CallApplyCurrent || c.Kind == CallApplyPending {
-			continue // No pool shows it.
+		if !c.isOnPool() {
+			continue
 		}
 		if now.Sub(c.At) >= unseenFor {
 			return p
@@ -400,15 +431,30 @@ func (p *Pool) AsSent(calls []SentCall, now time.Time) *Pool {
 	return p
 }
 
+// isOnPool says whether it is a pool that shows the call, and not its machines or tasks.
+func (c Call) isOnPool() bool {
+	return c.Kind != CallApplyCurrent && c.Kind != CallApplyPending && c.Kind != CallResume
+}
+
+// isShown says whether a pool shows that a call took effect.
+func (c *SentCall) isShown(p *Pool) bool {
+	as := *p
+	if c.foretell(&as) {
+		return false
+	}
+	return c.Kind != CallPush || p.PendingState != "" && pendingOf(p).may(c.Target) || p.PendingState == "" && currentOf(p).matches(c.Target, nil)
+}
+
 // foretell changes a pool that does not show the call.
 func (c *SentCall) foretell(p *Pool) bool {
 	pending, idle := p.PendingState != "" && pendingOf(p).may(c.Target), p.Operation == operationNone
 	switch c.Kind {
 	case CallPush:
 		failedNow := p.PendingState == stateFailed && pending && (c.FailedBefore == "" || p.PendingError != c.FailedBefore)
-		held := p.PendingState == stateReadyHeld && pending
-		reached := p.PendingState == "" && currentOf(p).matches(c.Target, nil)
-		if idle && (failedNow || held || reached) || !idle && (p.Operation != operationPush || p.PendingState != "") {
+		// Not every server may have an operation for a push that begins at once.
+		there := pending && (p.PendingState == stateReadyHeld || publishesIdly(p))
+		reached := !c.Again && p.PendingState == "" && currentOf(p).matches(c.Target, nil)
+		if idle && (failedNow || there || reached) || !idle && (p.Operation != operationPush || p.PendingState != "") {
 			return false
 		}
 		p.forgetPending()

@@ -286,7 +286,8 @@ func TestServerThatNeverMovesIsGivenUpWhereItMust(t *testing.T) {
 		after time.Duration
 	}{
 		{at("SCHEDULE_PUSH_IMAGE", "FAILED", v2), 5 * time.Minute},
-		{at("NONE", "PENDING_PUBLISH", v2), 2 * time.Minute},
+		{at("NONE", "PENDING_PUBLISH", v3), 2 * time.Minute},
+		{at("NONE", "PENDING_PUBLISH", v2), 0},
 		{at("NONE", "PUBLISHING", v3), 2 * time.Minute},
 		{at("NONE", "READY", v3), 2 * time.Minute},
 		{at("SCHEDULE_PUSH_IMAGE", "PUBLISHING", v3), 0},

@@ -38,6 +38,9 @@ func newSituation(in DecisionInput) *situation {
 	s.pending = p.PendingState != "" && !p.Pending.isZero()
 	s.ours = s.pending && in.Claim != nil && next.may(in.Claim.Target) && (in.Purpose != WithdrawPush || in.Claim.Spec != nil)
 	s.cw = in.Purpose == WithdrawPush || now.matches(s.wanted, s.remembered())
+	if in.Purpose == OrderPush {
+		s.cw = s.cw && s.runsOrdered()
+	}
 	s.pw = s.pending && next.matches(s.wanted, s.claimed())
 	if in.Purpose == WithdrawPush && p.Operation == operationPush {
 		s.pw = false // What is withdrawn is not wanted.
@@ -231,7 +234,7 @@ func (s *situation) push(before ...Call) Decision {
 	c := Call{Kind: CallPush, Target: s.wanted, Spec: &PushSpec{
 		Image: s.wanted.Image, LogoffPolicy: s.in.LogoffPolicy, StopOnFirstError: s.in.StopOnFirstError == nil || *s.in.StopOnFirstError,
 		StartTime: s.in.StartTime, Compute: s.wanted.Compute, GridVGPUsEnabled: s.wanted.GridVGPUsEnabled,
-	}}
+	}, Again: s.in.Purpose == OrderPush && currentOf(s.pool).matches(s.wanted, s.remembered())}
 	if c.Spec.LogoffPolicy == "" {
 		c.Spec.LogoffPolicy = WaitForLogoff
 	}
@@ -317,6 +320,7 @@ func (s *situation) after(change func(*Pool)) Decision {
 	pool.Operation, pool.PushSettings = operationNone, nil
 	change(&pool)
 	in := s.in
+	in.Adopted = in.Adopted || s.pw || s.sentNow(CallPush)
 	in.Pool, in.Sent, in.Waited, in.Began = &pool, nil, Waited{}, time.Time{}
 	return Decide(in)
 }
@@ -367,7 +371,7 @@ func (s *situation) onPending() []MachineRef {
 		return nil
 	}
 	for _, m := range s.machines() {
-		if m.Pending.same(s.pool.Pending) || m.Image.same(s.pool.Pending) {
+		if m.goesTo(s.pool.Pending) || m.Image.same(s.pool.Pending) {
 			refs = append(refs, MachineRef{m.ID, m.Name})
 		}
 	}
@@ -382,9 +386,12 @@ func (s *situation) machines() []*Machine {
 }
 
 // told says whether a machine is on its way to the pool's current image, or to the
-// pending one.
+// pending one. What was said before another call on the pool was about other images.
 func (s *situation) told(m MachineRef, kind CallKind) bool {
 	for _, c := range slices.Backward(s.in.Sent) {
+		if c.isOnPool() && c.Kind != CallReschedule {
+			return false
+		}
 		if c.Kind != CallApplyCurrent && c.Kind != CallApplyPending || !slices.ContainsFunc(c.Machines, m.same) {
 			continue
 		}
@@ -521,14 +528,19 @@ func (s *situation) giveWay() Decision {
 	return d
 }
 
-// leaving says whether a machine on P is on its way to the current image.
+// leaving says whether a machine on P is on its way to the current image: it was told
+// so, in the work at hand, or shows it.
 func (s *situation) leaving(ref MachineRef) bool {
-	if s.told(ref, CallApplyCurrent) {
+	sent := s.in.Sent
+	for len(sent) > 0 && !s.now(&sent[0]) && s.in.Now.Sub(sent[0].At) >= unseenFor {
+		sent = sent[1:]
+	}
+	if (&situation{in: DecisionInput{Sent: sent}}).told(ref, CallApplyCurrent) {
 		return true
 	}
 	for _, m := range s.machines() {
 		if ref.same(MachineRef{m.ID, m.Name}) {
-			return m.Pending.same(s.pool.Current)
+			return m.goesTo(s.pool.Current)
 		}
 	}
 	return false

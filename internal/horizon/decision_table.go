@@ -81,9 +81,16 @@ func newTable() []rule {
 			then: func(*situation) Decision { return Decision{Pause: &Pause{Until: UntilSettled, EndUnknown: true}} },
 		},
 		{
-			Row:  Row{6, "NONE", "PENDING_PUBLISH, PUBLISHING, READY", "", "wait, 2 minutes at most, and decide again; then error that names the states"},
+			Row: Row{
+				6, "NONE", "PENDING_PUBLISH, PUBLISHING, READY", "",
+				"wait, and decide again: as for a push that is triggered if P = W or of this resource, and is being published; else 2 minutes at most, and then error that names the states",
+			},
 			when: func(s *situation) bool { return publishesIdly(s.pool) },
 			then: func(s *situation) Decision {
+				// What operation a pool has during a push that begins at once is not documented.
+				if (s.pw || s.ours) && s.pool.PendingState != stateReady {
+					return pause(Pause{Until: UntilSettled}, s.afterPush())
+				}
 				if s.waitedEnough(6, stateSettles) {
 					return s.refuse(StateUnknown, s.pool.Pending)
 				}
@@ -195,12 +202,12 @@ func newTable() []rule {
 			then: (*situation).giveWay,
 		},
 		{
-			Row:  Row{20, "NONE", "none, or FAILED", "", "C = W: nothing; else push, selective if that is configured"},
+			Row:  Row{20, "NONE", "none, or FAILED", "", "C = W: nothing, or the task that was halted goes on, if that is asked for; else push, selective if that is configured"},
 			when: func(s *situation) bool { return s.pool.Operation == operationNone },
 			then: func(s *situation) Decision {
 				switch {
 				case s.cw:
-					return Decision{}
+					return s.resume()
 				case s.failedNow():
 					return s.failed()
 				}

@@ -56,6 +56,10 @@ func (i PoolImage) same(j PoolImage) bool {
 	return i.SnapshotID == j.SnapshotID && (i.ParentVMID == "" || j.ParentVMID == "" || i.ParentVMID == j.ParentVMID)
 }
 
+// Same says whether two images are one: the snapshot that machines are made of, or,
+// where one of the two does not say it, the tag.
+func (i PoolImage) Same(j PoolImage) bool { return i.same(j) }
+
 func (i PoolImage) sameTag(j PoolImage) bool {
 	return i.TagID != "" && strings.EqualFold(i.StreamID, j.StreamID) && strings.EqualFold(i.TagID, j.TagID)
 }

@@ -23,9 +23,11 @@ func (c Call) String() string {
 		return "promote-pending-image: " + image
 	case CallApplyPending:
 		return fmt.Sprintf("apply-image (pending, %s): %s", image, names(c.Shown))
+	case CallResume:
+		return "resume-task: the push of " + image + ", with the machines that have failed"
 	case CallApplyCurrent:
 		if len(c.Shown) == 0 {
-			return "apply-image (current): the machines on " + image
+			return "apply-image (current): " + anyMachines + image
 		}
 		return "apply-image (current): " + names(c.Shown)
 	}
@@ -74,6 +76,9 @@ func switchWords(what string, is *bool) string {
 
 func clockTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// anyMachines begin the list of machines that are not known in a plan.
+const anyMachines = "the machines on "
+
 // names lists machines in an order that does not depend on where they come from.
 func names(refs []MachineRef) string {
 	all := make([]string, len(refs))
@@ -84,35 +89,66 @@ func names(refs []MachineRef) string {
 	return strings.Join(all, ", ")
 }
 
-// Within says whether calls do no more than what was planned: they are the same,
-// but that an image may be applied to fewer machines, or to none, or that there is
-// nothing left to do.
-func Within(planned, calls []Call) bool {
-	if len(calls) == 0 {
+// PlannedCalls are the calls that a plan has shown, in the words of Call.String.
+type PlannedCalls struct{ left []string }
+
+// NewPlannedCalls are planned calls none of which has been made.
+func NewPlannedCalls(lines []string) *PlannedCalls { return &PlannedCalls{left: slices.Clone(lines)} }
+
+func (p *PlannedCalls) lines() []string {
+	if p == nil {
+		return nil
+	}
+	return p.left
+}
+
+// allow says whether calls do no more than what was planned and not made yet: they
+// are the same, but that an image may be applied to fewer machines, or to none, or
+// that there is nothing left to do. Nil allows any.
+func (p *PlannedCalls) allow(calls []Call) bool {
+	if p == nil || len(calls) == 0 {
 		return true
 	}
 	i := 0
-	for _, p := range planned {
-		if i < len(calls) && calls[i].within(p) {
+	for _, line := range p.left {
+		if i < len(calls) && within(calls[i].String(), line) {
 			i++
 			continue
 		}
-		if p.Kind != CallApplyCurrent && p.Kind != CallApplyPending {
+		if !strings.HasPrefix(line, applyWords) {
 			return false
 		}
 	}
 	return i == len(calls)
 }
 
-func (c Call) within(planned Call) bool {
-	switch {
-	case c.Kind != planned.Kind || !c.Target.Image.same(planned.Target.Image):
-		return false
-	case c.Kind == CallPush:
-		return c.Target.equal(&planned.Target) && c.String() == planned.String()
-	case c.Kind != CallApplyCurrent && c.Kind != CallApplyPending:
-		return c.String() == planned.String()
+// made takes away what was planned up to a call that was made.
+func (p *PlannedCalls) made(c Call) {
+	if p == nil {
+		return
 	}
-	unplanned := func(m MachineRef) bool { return !slices.ContainsFunc(planned.Shown, m.same) }
-	return (len(planned.Shown) == 0) == (len(c.Shown) == 0) && !slices.ContainsFunc(c.Shown, unplanned)
+	if i := slices.IndexFunc(p.left, func(line string) bool { return within(c.String(), line) }); i >= 0 {
+		p.left = p.left[i+1:]
+	}
+}
+
+// within says whether a call does what was planned, or the same to fewer machines.
+func within(call, planned string) bool {
+	if call == planned {
+		return true
+	}
+	head, machines, ok := cutMachines(call)
+	plannedHead, plannedMachines, plannedOK := cutMachines(planned)
+	return ok && plannedOK && head == plannedHead && !slices.ContainsFunc(machines, func(m string) bool { return !slices.Contains(plannedMachines, m) })
+}
+
+// applyWords begin the calls on machines, cutMachines finds these in them.
+const applyWords = "apply-image ("
+
+func cutMachines(line string) (head string, machines []string, ok bool) {
+	head, list, ok := strings.Cut(line, "): ")
+	if !ok || !strings.HasPrefix(line, applyWords) || strings.HasPrefix(list, anyMachines) {
+		return line, nil, false
+	}
+	return head, strings.Split(list, ", "), true
 }

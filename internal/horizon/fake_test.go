@@ -118,7 +118,10 @@ func newPod(t *testing.T) *pod {
 			o["id"] = id
 		}
 	}
-	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
+	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
+	// A request that is broken off may leave a connection behind on which nothing is sent.
+	p.Config.ReadHeaderTimeout = 3 * time.Second
+	p.Start()
 	t.Cleanup(func() {
 		p.Close()
 		for _, fault := range p.faults {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/transport"
 )
@@ -145,13 +146,14 @@ func statusOf(err error) int {
 	return 0
 }
 
-// list reads a whole list in the newest version that the server has. Elements
-// that the filter leaves out may be in it: the caller looks at each.
+// list reads a whole list in the newest version that the server has, and returns
+// the time of its last answer by the server's clock, too. Elements that the filter
+// leaves out may be in it: the caller looks at each.
 //
 // A 404 may mean that the version does not exist, or that something that the
 // query names does not: the documents do not tell the two apart. So an older version
 // is asked, and only if that one knows better the newer one does not exist.
-func (c *Client) list(ctx context.Context, l *listing, query url.Values, where filter) ([]json.RawMessage, error) {
+func (c *Client) list(ctx context.Context, l *listing, query url.Values, where filter) ([]json.RawMessage, time.Time, error) {
 	routes := &c.server.routes
 	start, known := routes.known(l)
 	if !known && len(l.versions) > 1 {
@@ -160,24 +162,24 @@ func (c *Client) list(ctx context.Context, l *listing, query url.Values, where f
 		case turn <- struct{}{}:
 			defer func() { <-turn }()
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, time.Time{}, context.Cause(ctx)
 		}
 		start, known = routes.known(l)
 	}
 	var first error
 	for i := start; i < len(l.versions); i++ {
-		elements, err := c.listVersion(ctx, l, l.versions[i], query, where)
+		elements, date, err := c.listVersion(ctx, l, l.versions[i], query, where)
 		if err == nil || statusOf(err) != http.StatusNotFound {
 			if err == nil && len(l.versions) > 1 && (!known || i != start) {
 				routes.note(l, i)
 			}
-			return elements, err
+			return elements, date, err
 		}
 		if first == nil || ownRefusal(err) {
 			first = err
 		}
 	}
-	return nil, first
+	return nil, time.Time{}, first
 }
 
 func ownRefusal(err error) bool {
@@ -186,26 +188,29 @@ func ownRefusal(err error) bool {
 }
 
 // listVersion reads a list in one version, page by page where it has pages.
-func (c *Client) listVersion(ctx context.Context, l *listing, v version, query url.Values, where filter) ([]json.RawMessage, error) {
+func (c *Client) listVersion(ctx context.Context, l *listing, v version, query url.Values, where filter) ([]json.RawMessage, time.Time, error) {
 	filtered := len(where) > 0 && v.paged && c.server.routes.filters(v.path)
-	elements, err := c.pages(ctx, l, v, query, where, filtered)
+	elements, date, err := c.pages(ctx, l, v, query, where, filtered)
 	if filtered && statusOf(err) == http.StatusBadRequest {
 		// Which fields may be filtered by differs between releases.
-		unfiltered, again := c.pages(ctx, l, v, query, nil, false)
+		unfiltered, date, again := c.pages(ctx, l, v, query, nil, false)
 		if again == nil {
 			c.server.routes.refuseFilters(v.path)
-			return unfiltered, nil
+			return unfiltered, date, nil
 		}
 	}
-	return elements, err
+	return elements, date, err
 }
 
-func (c *Client) pages(ctx context.Context, l *listing, v version, query url.Values, where filter, filtered bool) ([]json.RawMessage, error) {
+func (c *Client) pages(ctx context.Context, l *listing, v version, query url.Values, where filter, filtered bool) ([]json.RawMessage, time.Time, error) {
 	query = cloneQuery(query)
 	if filtered {
 		query.Set("filter", where.String())
 	}
-	var elements []json.RawMessage
+	var (
+		elements []json.RawMessage
+		date     time.Time
+	)
 	seen := map[string]bool{}
 	for page := 1; ; page++ {
 		if v.paged {
@@ -213,15 +218,16 @@ func (c *Client) pages(ctx context.Context, l *listing, v version, query url.Val
 			query.Set("page", strconv.Itoa(page))
 			query.Set("size", strconv.Itoa(mostPerPage))
 		}
-		more, next, err := c.page(ctx, l, v.path, query)
+		answer, err := c.page(ctx, l, v.path, query)
 		if page > 1 && statusOf(err) == http.StatusBadRequest {
-			return elements, nil // The list became shorter meanwhile.
+			return elements, date, nil // The list became shorter meanwhile.
 		}
 		if err != nil {
-			return nil, err
+			return nil, time.Time{}, err
 		}
+		date = answer.date
 		news := 0
-		for _, raw := range more {
+		for _, raw := range answer.elements {
 			// Pages shift when elements come and go between them.
 			if id := idOf(raw); id != "" && seen[id] {
 				continue
@@ -231,25 +237,31 @@ func (c *Client) pages(ctx context.Context, l *listing, v version, query url.Val
 			news++
 			elements = append(elements, raw)
 		}
-		if !v.paged || !next || news == 0 {
-			return elements, nil
+		if !v.paged || !answer.more || news == 0 {
+			return elements, date, nil
 		}
 	}
 }
 
-// page reads one answer, and says whether there is another page.
-func (c *Client) page(ctx context.Context, l *listing, path string, query url.Values) ([]json.RawMessage, bool, error) {
+// listPage is one answer of a list.
+type listPage struct {
+	elements []json.RawMessage
+	more     bool      // there is another page
+	date     time.Time // dateOf the answer
+}
+
+func (c *Client) page(ctx context.Context, l *listing, path string, query url.Values) (listPage, error) {
 	r, resp, err := c.get(ctx, path, query)
 	if err != nil {
-		return nil, false, err
+		return listPage{}, err
 	}
 	var elements []json.RawMessage
 	trimmed := strings.TrimSpace(string(resp.Body))
 	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(trimmed, "[") || json.Unmarshal(resp.Body, &elements) != nil {
-		return nil, false, c.listRefusal(l, r, resp)
+		return listPage{}, c.listRefusal(l, r, resp)
 	}
 	more := resp.Header.Get(moreRecords)
-	return elements, more != "" && !strings.EqualFold(more, "false"), nil
+	return listPage{elements: elements, more: more != "" && !strings.EqualFold(more, "false"), date: dateOf(resp)}, nil
 }
 
 func (c *Client) listRefusal(l *listing, r transport.Request, resp *transport.Response) error {
@@ -291,7 +303,7 @@ func (c *Client) poolVersion(ctx context.Context) (int, error) {
 	}
 	var err error
 	for i, v := range poolListing.versions {
-		_, _, err = c.page(ctx, poolListing, v.path, url.Values{"page": {"1"}, "size": {"1"}})
+		_, err = c.page(ctx, poolListing, v.path, url.Values{"page": {"1"}, "size": {"1"}})
 		switch {
 		case err == nil:
 			routes.note(poolListing, i)

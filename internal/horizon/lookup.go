@@ -261,7 +261,7 @@ func lookup[E entity](ctx context.Context, c *Client, l *listing, query url.Valu
 }
 
 func fetch[E any](ctx context.Context, c *Client, l *listing, query url.Values, where filter) ([]E, error) {
-	elements, err := c.list(ctx, l, query, where)
+	elements, _, err := c.list(ctx, l, query, where)
 	if err != nil {
 		return nil, err
 	}

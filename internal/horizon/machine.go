@@ -26,6 +26,10 @@ type Machine struct {
 	// Held says that the machine is in the held state. Releases before 2206 do not
 	// know it.
 	Held bool
+	// InMaintenance and MissingInVCenter say that no push touches the machine.
+	InMaintenance, MissingInVCenter bool
+	// HasSession says that a user is logged in.
+	HasSession bool
 
 	// Image is what the machine was made of, Pending what it is to be made of next.
 	// Both are empty for machines that are no clones.
@@ -37,6 +41,12 @@ type Machine struct {
 	CloneError string
 }
 
+// goesTo says whether the machine is being made of an image, or is to be. One that a
+// selective push leaves out (STANDBY) is not.
+func (m *Machine) goesTo(image PoolImage) bool {
+	return m.OperationState != "STANDBY" && m.Pending.same(image)
+}
+
 // machineAnswer is a machine on the wire, in the members that all versions from
 // v2 on have in common, and in those that newer ones add.
 type machineAnswer struct {
@@ -45,7 +55,10 @@ type machineAnswer struct {
 	State         string `json:"state"`
 	DesktopPoolID string `json:"desktop_pool_id"`
 	Held          bool   `json:"held_machine"`
+	SessionID     string `json:"session_id"`
 	Managed       struct {
+		InMaintenance       bool   `json:"in_maintenance_mode"`
+		MissingInVCenter    bool   `json:"missing_in_vcenter"`
 		VMID                string `json:"base_vm_id"`
 		VMPath              string `json:"base_vm_path"`
 		SnapshotID          string `json:"base_vm_snapshot_id"`
@@ -72,6 +85,7 @@ func (a *machineAnswer) machine() *Machine {
 	m := &a.Managed
 	return &Machine{
 		ID: a.ID, Name: a.Name, State: a.State, DesktopPoolID: a.DesktopPoolID, Held: a.Held,
+		InMaintenance: m.InMaintenance, MissingInVCenter: m.MissingInVCenter, HasSession: a.SessionID != "",
 		Image: PoolImage{
 			ParentVMID: m.VMID, ParentVMPath: m.VMPath, SnapshotID: m.SnapshotID, SnapshotPath: m.SnapshotPath,
 			StreamID: m.StreamID, StreamName: m.StreamName, TagID: m.TagID, TagName: m.TagName,

@@ -44,7 +44,9 @@ type Pool struct {
 	ImageSource           string // IMAGE_CATALOG, VIRTUAL_CENTER
 	UserAssignment        string
 	VCenterID             string
-	AccessGroupID         string
+	// DatacenterID is the one of the image, in which all its images have to be.
+	DatacenterID       string
+	AccessGroupID      string
 	Enabled               *bool
 	EnableProvisioning    *bool
 	// StopProvisioningOnError says that an error ends the making of machines.
@@ -81,8 +83,8 @@ type Pool struct {
 	LastProvisioningError     string
 	LastProvisioningErrorTime time.Time
 
-	// ServerTime is the server's clock at the time of the answer, to the second; zero
-	// where it is not known: of pools from a list, and of a server without a Date.
+	// ServerTime is the server's clock at the time of the answer, to the second: that
+	// of the last page, for pools from a list. It is zero where answers have no Date.
 	ServerTime time.Time
 }
 
@@ -116,6 +118,7 @@ type poolAnswer struct {
 		StreamName    string `json:"im_stream_name"`
 		TagID         string `json:"im_tag_id"`
 		TagName       string `json:"im_tag_name"`
+		DatacenterID  string `json:"datacenter_id"`
 		AddVirtualTPM *bool  `json:"add_virtual_tpm"`
 		CPUs          *int64 `json:"compute_profile_num_cpus"`
 		Cores         *int64 `json:"compute_profile_num_cores_per_socket"`
@@ -175,7 +178,7 @@ func (a *poolAnswer) pool() *Pool {
 	now, next := &a.Settings, &a.Status
 	p := &Pool{
 		ID: a.ID, Name: a.Name, DisplayName: a.DisplayName, Type: a.Type, Source: a.Source, ImageSource: a.ImageSource,
-		UserAssignment: a.UserAssignment, VCenterID: a.VCenterID, AccessGroupID: a.AccessGroupID,
+		UserAssignment: a.UserAssignment, VCenterID: a.VCenterID, DatacenterID: now.DatacenterID, AccessGroupID: a.AccessGroupID,
 		Enabled: a.Enabled, EnableProvisioning: a.EnableProvisioning, StopProvisioningOnError: a.StopOnError, DeleteInProgress: a.DeleteInProgress,
 		NumMachines: a.NumMachines,
 		Current: PoolImage{
@@ -202,7 +205,7 @@ func (a *poolAnswer) pool() *Pool {
 func (c *Client) Pools(ctx context.Context) ([]*Pool, error) { return c.pools(ctx, nil) }
 
 func (c *Client) pools(ctx context.Context, where filter) ([]*Pool, error) {
-	elements, err := c.list(ctx, poolListing, nil, where)
+	elements, date, err := c.list(ctx, poolListing, nil, where)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +215,7 @@ func (c *Client) pools(ctx context.Context, where filter) ([]*Pool, error) {
 	}
 	pools := make([]*Pool, len(answers))
 	for i := range answers {
-		pools[i] = answers[i].pool()
+		pools[i] = c.shown(&answers[i], date)
 	}
 	return pools, nil
 }
@@ -257,11 +260,24 @@ func (c *Client) Pool(ctx context.Context, id string) (*Pool, error) {
 	if err := json.Unmarshal(resp.Body, &answer); err != nil || !strings.EqualFold(answer.ID, id) {
 		return nil, fmt.Errorf("the answer is not the %s %s: %w", poolListing.noun, id, transport.NewAPIError(r, resp))
 	}
+	return c.shown(&answer, dateOf(resp)), nil
+}
+
+// shown returns the pool that an answer of a date is about.
+func (c *Client) shown(answer *poolAnswer, date time.Time) *Pool {
 	pool := answer.pool()
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		pool.ServerTime = date.UTC()
+	pool.ServerTime = date
+	c.server.poolNames.Store(strings.ToLower(pool.ID), pool.Name)
+	return pool
+}
+
+// poolName returns the name of a pool as it was last shown, or the id of one that
+// was not.
+func (c *Client) poolName(id string) string {
+	if name, _ := c.server.poolNames.Load(strings.ToLower(id)); name != nil && name != "" {
+		return fmt.Sprint(name)
 	}
-	return pool, nil
+	return id
 }
 
 // missingPool is Client.missing for pools.

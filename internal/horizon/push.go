@@ -329,10 +329,12 @@ func (c *Client) imagePrivilege(ctx context.Context, poolID string) string {
 	return fmt.Sprintf("%s on %s of the desktop pool %s", imagePrivilege, where, poolID)
 }
 
-// forgetPools makes RecentPools list the pools again.
+// forgetPools makes RecentPools list the pools again. A list that is under way may
+// be from before, and serves only those who wait for it.
 func (c *Client) forgetPools() {
 	r := &c.server.pools
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pools, r.err, r.until = nil, nil, time.Time{}
+	r.pools, r.err, r.until, r.under = nil, nil, time.Time{}, nil
+	r.forgotten++
 }

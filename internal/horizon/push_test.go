@@ -427,14 +427,6 @@ func TestPoolSaysAllThatAPushIsDecidedBy(t *testing.T) {
 		Operation:    "SCHEDULE_PUSH_IMAGE", CurrentState: "READY", PendingState: "READY",
 		LastProvisioningError: "no space", LastProvisioningErrorTime: time.UnixMilli(1935742000000).UTC(),
 	}
-	client := p.client(t, nil)
-	pools, err := client.Pools(t.Context())
-	if err != nil || !reflect.DeepEqual(*pools[0], want) {
-		t.Errorf("%v\n%+v\n%+v", err, *pools[0], want)
-	}
-	if beta := pools[1]; beta.Compute != nil || beta.PushSettings != nil || beta.NumMachines != nil || !beta.LastProvisioningErrorTime.IsZero() {
-		t.Errorf("%+v", beta)
-	}
 	date := "Tue, 06 May 2031 12:00:00 GMT"
 	p.Intercept = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
 		w.Header()["Date"] = nil
@@ -443,8 +435,16 @@ func TestPoolSaysAllThatAPushIsDecidedBy(t *testing.T) {
 		}
 		return false
 	}
-	pool, err := client.Pool(t.Context(), poolA)
 	want.ServerTime = noon
+	client := p.client(t, nil)
+	pools, err := client.Pools(t.Context())
+	if err != nil || !reflect.DeepEqual(*pools[0], want) {
+		t.Errorf("%v\n%+v\n%+v", err, *pools[0], want)
+	}
+	if beta := pools[1]; beta.Compute != nil || beta.PushSettings != nil || beta.NumMachines != nil || !beta.LastProvisioningErrorTime.IsZero() {
+		t.Errorf("%+v", beta)
+	}
+	pool, err := client.Pool(t.Context(), poolA)
 	if err != nil || !reflect.DeepEqual(*pool, want) {
 		t.Errorf("%v\n%+v\n%+v", err, *pool, want)
 	}

@@ -34,6 +34,8 @@ func (c *Client) WaitForPool(ctx context.Context, id string, done func(*Pool) (b
 	if w.Sleep == nil {
 		w.Sleep = sleep
 	}
+	// What was listed meanwhile may be older than what was waited for.
+	defer c.forgetPools()
 	var last *Pool
 	told, failed, began := "", 0, c.now()
 	for {
@@ -112,6 +114,8 @@ type Publishing struct {
 	FailedBefore string
 	// Since is the server's time of the push.
 	Since time.Time
+	// Again says that the pool ran the target already when it was pushed.
+	Again bool
 
 	seen bool
 }
@@ -128,6 +132,8 @@ func (f *Publishing) Done(p *Pool, now time.Time) (bool, error) {
 	pending := p.PendingState != "" && pendingOf(p).may(f.Target)
 	ofBefore := fresh && !f.seen && p.PendingError == f.FailedBefore && f.FailedBefore != ""
 	failed := pending && p.PendingState == stateFailed && !ofBefore
+	// Whatever operation the pool has meanwhile.
+	f.seen = f.seen || pending && publishesIdly(p)
 	switch {
 	case failed:
 		return false, &PublishError{PoolID: p.ID, Image: f.Target.Image, Message: p.PendingError}
@@ -139,7 +145,7 @@ func (f *Publishing) Done(p *Pool, now time.Time) (bool, error) {
 	case p.Operation != operationNone:
 		f.seen = f.seen || p.Operation == operationPush
 		return false, nil
-	case p.PendingState == "" && currentOf(p).matches(f.Target, nil):
+	case p.PendingState == "" && currentOf(p).matches(f.Target, nil) && (!f.Again || f.seen || !fresh):
 		return true, nil
 	// Members that the server does not show cannot be told apart from before.
 	case p.PendingState == "" && f.seen && currentOf(p).may(f.Target):

@@ -66,8 +66,10 @@ func (c *Client) RecentObject(ctx context.Context, ref Ref) (*Object, error) {
 // before answers about it, to no client of this process at the same address.
 func (c *Client) wrote(ref Ref) {
 	c.server.recent.forget(ref.Kind, ref.ID)
+	c.server.tags.forget()
 	for _, s := range c.registry.at(c.base) {
 		s.recent.forget(ref.Kind, ref.ID)
+		s.tags.forget()
 	}
 }
 
@@ -318,8 +320,8 @@ func (c *Client) show(ctx context.Context, f family, list *shown) error {
 	if f.parentID != "" {
 		query.Set(catalogue[f.kind].parent, f.parentID)
 	}
-	elements, _, err := c.page(transport.WithPatience(ctx, once), f.kind.listing(false), f.kind.path(), query)
-	for _, raw := range elements {
+	answer, err := c.page(transport.WithPatience(ctx, once), f.kind.listing(false), f.kind.path(), query)
+	for _, raw := range answer.elements {
 		// What cannot be read here says what is wrong with it at its own address.
 		if o, err := decode(f.kind, raw); err == nil {
 			list.objects[strings.ToLower(o.ID)] = o

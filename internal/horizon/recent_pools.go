@@ -11,6 +11,8 @@ import (
 type recentPools struct {
 	mu    sync.Mutex
 	under *joint[[]*Pool]
+	// forgotten counts what has made older lists worthless.
+	forgotten int
 
 	pools []*Pool
 	err   error
@@ -19,7 +21,8 @@ type recentPools struct {
 
 // RecentPools is Pools for many who ask in one run: those who come while the list
 // is under way share it, and it is kept for 30 s from the beginning of its
-// request, also when it is refused for good. The caller owns the pools.
+// request, also when it is refused for good. What this process does to a pool, and
+// sees come of it, ends that. The caller owns the pools.
 func (c *Client) RecentPools(ctx context.Context) ([]*Pool, error) {
 	r := &c.server.pools
 	r.mu.Lock()
@@ -28,12 +31,12 @@ func (c *Client) RecentPools(ctx context.Context) ([]*Pool, error) {
 		return clonePools(r.pools), r.err
 	}
 	if r.under == nil || !r.under.join() {
-		until := c.now().Add(recentHeld)
+		until, forgotten := c.now().Add(recentHeld), r.forgotten
 		r.under = begin(ctx, 1, func(ctx context.Context) ([]*Pool, error) {
 			pools, err := c.Pools(ctx)
-			if err == nil || isFinal(err) {
-				r.mu.Lock()
-				defer r.mu.Unlock()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if forgotten == r.forgotten && (err == nil || isFinal(err)) {
 				r.pools, r.err, r.until = pools, err, until
 			}
 			return pools, err

@@ -112,7 +112,7 @@ const (
 )
 
 func (c *Client) has(ctx context.Context, m mark) (presence, error) {
-	_, _, err := c.page(ctx, m.area.listing, m.path, m.area.query)
+	_, err := c.page(ctx, m.area.listing, m.path, m.area.query)
 	switch status := statusOf(err); {
 	case err == nil, status == m.area.exists && ownRefusal(err):
 		return present, nil

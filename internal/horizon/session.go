@@ -66,8 +66,12 @@ type server struct {
 	creations creations
 	recent    recent
 	pools     recentPools
+	tags      kept[tagIn, Resolved]
+	sources   kept[source, Source]
 	release   release
-	users     int // clients that are not closed
+	ahead     atomic.Pointer[time.Duration] // by which its clock is ahead of this machine's; nil: not known
+	poolNames sync.Map                      // by id in lower case, as last shown
+	users     int                           // clients that are not closed
 }
 
 func (g *registry) join(key identity) *server {
@@ -275,7 +279,7 @@ func (c *Client) send(ctx context.Context, r transport.Request, path string) (tr
 		r.Header = header()
 		r.Header.Set("Authorization", "Bearer "+s.access)
 		r.Secrets = []string{s.access, s.refresh, c.user.password}
-		resp, err := c.transport.Do(ctx, r)
+		resp, err := c.do(ctx, r)
 		if err != nil {
 			return r, nil, err
 		}

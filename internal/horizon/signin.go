@@ -101,7 +101,7 @@ func (c *Client) authenticate(ctx context.Context, path string, content map[stri
 		return 0, tokens{}, fmt.Errorf("writing the request: %w", err)
 	}
 	r := transport.Request{Method: http.MethodPost, URL: c.base + path, Header: header(), Body: body}
-	resp, err := c.transport.Do(ctx, r)
+	resp, err := c.do(ctx, r)
 	if err != nil {
 		return 0, tokens{}, err
 	}
@@ -132,7 +132,7 @@ func (c *Client) logout(ctx context.Context, s *session) error {
 		return fmt.Errorf("writing the request: %w", err)
 	}
 	r := transport.Request{Method: http.MethodPost, URL: c.base + "/rest/logout", Header: header(), Body: body}
-	resp, err := c.transport.Do(ctx, r)
+	resp, err := c.do(ctx, r)
 	if err != nil {
 		return fmt.Errorf("signing out of Horizon: %w", err)
 	}

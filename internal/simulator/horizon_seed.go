@@ -153,6 +153,28 @@ func (s *Simulator) AddSnapshot(vcenterID, vmID, name string) string {
 	return vc.addSnapshot(vc.vm(vmID), name, s.clock.now()).id
 }
 
+// SnapshotsOf returns the ids of a VM's snapshots by their names; nil if there is no such
+// VM.
+func (s *Simulator) SnapshotsOf(vcenterID, vmID string) map[string]string {
+	s.horizon.mu.Lock()
+	defer s.horizon.mu.Unlock()
+	vc := s.horizon.vcenter(vcenterID)
+	if vc == nil {
+		return nil
+	}
+	for _, vm := range vc.vms {
+		if vm.id != vmID {
+			continue
+		}
+		ids := map[string]string{}
+		for _, snapshot := range vm.snapshots {
+			ids[snapshot.name] = snapshot.id
+		}
+		return ids
+	}
+	return nil
+}
+
 // CatalogueObject returns a stream, version, tag or asset as an administrator
 // reads it, or nil when there is none of this id.
 func (s *Simulator) CatalogueObject(id string) map[string]any {

@@ -39,6 +39,8 @@ type Settings struct {
 	// PollInterval is the time between two looks at an object of Horizon that is
 	// waited for.
 	PollInterval time.Duration
+	// Governor keeps the pushes to desktop pools apart.
+	Governor *horizon.Governor
 }
 
 // NewClients returns the clients of a provider that was configured just now.

@@ -142,6 +142,17 @@ func (p Private) Save(ctx context.Context, w PrivateWriter, before Private) diag
 	return diags
 }
 
+// LoadKey reads a value of private state that only one family of resources has. False:
+// there is none, or it cannot be read.
+func LoadKey(ctx context.Context, r PrivateReader, key string, into any) bool {
+	return get(ctx, r, key, into)
+}
+
+// SaveKey writes such a value.
+func SaveKey(ctx context.Context, w PrivateWriter, key string, value any) diag.Diagnostics {
+	return set(ctx, w, key, value)
+}
+
 // NewInstance returns a random name for a resource instance.
 func NewInstance() string { return rand.Text() }
 

@@ -30,12 +30,17 @@ type AttributeGetter interface {
 // WithTimeout bounds an operation by what the timeouts attribute says, else by
 // ten minutes. The caller always calls the returned function.
 func WithTimeout(ctx context.Context, from AttributeGetter, kind TimeoutKind) (context.Context, context.CancelFunc, diag.Diagnostics) {
+	return WithTimeoutOr(ctx, from, kind, defaultTimeout)
+}
+
+// WithTimeoutOr is WithTimeout with another time than ten minutes.
+func WithTimeoutOr(ctx context.Context, from AttributeGetter, kind TimeoutKind, otherwise time.Duration) (context.Context, context.CancelFunc, diag.Diagnostics) {
 	var configured timeouts.Value
 	diags := from.GetAttribute(ctx, path.Root(TimeoutsAttribute), &configured)
 	if diags.HasError() {
 		return ctx, func() {}, diags
 	}
-	timeout, more := kind(configured, ctx, defaultTimeout)
+	timeout, more := kind(configured, ctx, otherwise)
 	diags.Append(more...)
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	return bounded, cancel, diags
