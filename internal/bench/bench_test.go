@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,7 +47,8 @@ const (
 	mostPerChange    = 1.5 // requests for each image of which one property changes
 	mostMemory       = 2.0 // of our provider against the idle one
 	verifyAfter      = 400 * time.Millisecond
-	atOnce           = 10 // resources that Terraform works on at the same time
+	mostLate         = 0.15 // of its wait, that a look comes later than that on average
+	atOnce           = 10   // resources that Terraform works on at the same time
 )
 
 // subject is one thing that is measured.
@@ -59,6 +63,9 @@ type subject struct {
 	// waits are how long the default verify_after waits after each of the writes that
 	// were counted last: twice as long as a slow one took. Nil: not measured.
 	waits []time.Duration
+	// late is how long after that each of them was looked at. On the simulator, the
+	// time of the write itself is a part of it.
+	late []time.Duration
 }
 
 // bench is one run of the measurements.
@@ -240,6 +247,10 @@ func (b *bench) change(all []*subject, batched *subject) {
 		if float64(requests) > mostPerChange*float64(*images) {
 			b.Errorf("changing one property of %d images takes %d requests", *images, requests)
 		}
+		wait, late := mean(s.waits), mean(s.late)
+		if len(s.waits) == 0 {
+			wait = verifyAfter
+		}
 		hasty := *s
 		hasty.arguments = append(hasty.arguments[:len(hasty.arguments):len(hasty.arguments)], `verify_after = "0s"`)
 		hasty.configure(b.T, "three")
@@ -248,11 +259,50 @@ func (b *bench) change(all []*subject, batched *subject) {
 		requests, writes = s.count()
 		b.Logf("%-32s change one property  %6.2f s, %5d requests, %d of them writes", s.name+`, verify_after = "0s"`, quick.Seconds(), requests, writes)
 		b.Logf("%-32s the default costs %.2f s more; its own waits alone are %.2f s", "", (took - quick).Seconds(), waits.Seconds())
+		b.Logf("%-32s a look begins %s after its wait of %s", "", late, wait)
+		if late.Seconds() > mostLate*wait.Seconds() {
+			b.Errorf("looks at what was written begin %s after their wait of %s, on average", late, wait)
+		}
 		if took-quick > waits {
 			b.Errorf("the default verify_after costs %s more than none, and its waits are only %s", took-quick, waits)
 		}
 		s.configure(b.T, "three")
 	}
+}
+
+// exchange is a request to the image service.
+type exchange struct {
+	method, path, query string
+	began, ended        time.Time
+}
+
+// looks returns how long after the default verify_after each write was looked at.
+func looks(exchanges []exchange) (late []time.Duration) {
+	due := map[string]time.Time{} // by image
+	for _, x := range exchanges {
+		ids := []string{path.Base(x.path)}
+		if x.method == http.MethodPatch {
+			due[ids[0]] = x.ended.Add(max(verifyAfter, 2*x.ended.Sub(x.began)))
+			continue
+		}
+		if query, err := url.ParseQuery(x.query); err == nil && query.Has("id") {
+			ids = strings.Split(strings.TrimPrefix(query.Get("id"), "in:"), ",")
+		}
+		for _, id := range ids {
+			if at, written := due[id]; written {
+				late = append(late, x.began.Sub(at))
+				delete(due, id)
+			}
+		}
+	}
+	return late
+}
+
+func mean(all []time.Duration) (mean time.Duration) {
+	for _, d := range all {
+		mean += d / time.Duration(len(all))
+	}
+	return mean.Round(time.Millisecond)
 }
 
 // memory compares the peaks of the provider processes during a plan.
@@ -366,16 +416,18 @@ func (b *bench) subject(name, folder, user string, arguments ...string) *subject
 	}
 	if b.sim != nil {
 		s.count = func() (all, writes int) {
+			var exchanges []exchange
 			for _, r := range b.sim.Requests() {
 				if strings.HasPrefix(r.Path, "/image/") {
-					all++
-					if r.Method == "PATCH" {
+					exchanges = append(exchanges, exchange{r.Method, r.Path, r.Query, r.Time, r.Time})
+					if r.Method == http.MethodPatch {
 						writes++
 					}
 				}
 			}
+			s.late = looks(exchanges)
 			b.sim.ResetRequests()
-			return all, writes
+			return len(exchanges), writes
 		}
 		return s
 	}
@@ -386,9 +438,13 @@ func (b *bench) subject(name, folder, user string, arguments ...string) *subject
 		for _, r := range proxy.Writes() {
 			s.waits = append(s.waits, max(verifyAfter, 2*r.Ended.Sub(r.Began)))
 		}
-		all, writes = len(proxy.Requests("", "")), len(s.waits)
+		var exchanges []exchange
+		for _, r := range proxy.Requests("", "") {
+			exchanges = append(exchanges, exchange{r.Method, r.Path, r.RawQuery, r.Began, r.Ended})
+		}
+		s.late = looks(exchanges)
 		proxy.Reset()
-		return all, writes
+		return len(exchanges), len(s.waits)
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package imageservice
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,16 +12,21 @@ import (
 )
 
 // Company says how long a read waits for others, to share its request with them.
-// It waits for nobody when as many are there as were ever at work at once, which
-// is Terraform's limit.
+// It waits for nobody when as many are there, or rest for longer, as were ever at
+// work at once, which is Terraform's limit.
 type Company struct {
 	// Quiet is how long nobody else has to come before it leaves without them.
+	// Those who rest are known to come: for them it waits longer.
 	Quiet time.Duration
-	// Most is how long it waits while others keep coming.
+	// Most is how long it waits while others keep coming, or rest until then.
 	Most time.Duration
 	// ForWork makes it wait, within Most, also for work under way that nothing
 	// was heard of during Quiet.
 	ForWork bool
+	// Half lets it leave when half of Terraform's limit is there and nobody's
+	// rest ends within Quiet. So Terraform hands out work to one half while the
+	// other half rests, instead of waiting for all of them.
+	Half bool
 }
 
 // promptly is the company of a read that something waits for. Terraform hands
@@ -32,6 +38,11 @@ const (
 	// mostTogether is how many images one list request asks for: 39 characters
 	// each keep the address far below the 8 KiB that servers accept.
 	mostTogether = 50
+	// leastHalf is how many reads are the least that count as half: of a limit
+	// below twice that, all are waited for.
+	leastHalf = 3
+	// restOver is how long after its rest an operation is still expected.
+	restOver = time.Second
 )
 
 // ask is one read that waits to be carried out together with others.
@@ -68,7 +79,8 @@ type gathering struct {
 	mu           sync.Mutex
 	busy, peak   int // operations under way, and the most at once so far
 	waiting      []*ask
-	last         time.Time // when the last of those waiting came
+	resting      map[string]time.Time // by image, when its rest ends
+	last         time.Time            // when the last of those waiting came
 	timer        *time.Timer
 	timerVersion int
 }
@@ -86,12 +98,47 @@ func (g *gathering) work() func() {
 	})
 }
 
+// Rest waits before a read of an image that follows at once, and lets other reads
+// know when that will be: they wait for one whose rest ends soon, and not for one
+// that could only come later. So operations that rest at the same time read
+// together without having to wait for each other much longer than they rest. It
+// returns the cause of the context's end when that comes first.
+func (c *Client) Rest(ctx context.Context, id string, d time.Duration) error {
+	return c.gathering.rest(ctx, id, d)
+}
+
+func (g *gathering) rest(ctx context.Context, id string, d time.Duration) error {
+	due := time.Now().Add(d)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	g.mu.Lock()
+	if g.resting == nil {
+		g.resting = map[string]time.Time{}
+	}
+	g.resting[id] = due
+	g.schedule()
+	g.mu.Unlock()
+	select {
+	case <-timer.C:
+		return nil // It stays one of those who come until it asks, which is now.
+	case <-ctx.Done():
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.resting, id)
+		g.schedule()
+		return context.Cause(ctx)
+	}
+}
+
 // ask joins the next batch and waits for the answer, or for the end of the context.
 func (g *gathering) ask(a *ask) (*Image, error) {
 	a.answered = make(chan struct{})
 	g.mu.Lock()
 	now := time.Now()
 	g.last = now
+	if due, rested := g.resting[a.id]; rested && !due.After(now) {
+		delete(g.resting, a.id)
+	}
 	a.until = now.Add(a.company.Most)
 	g.waiting = append(g.waiting, a)
 	g.peak = max(g.peak, len(g.waiting))
@@ -149,22 +196,15 @@ func (g *gathering) schedule() {
 		g.timer = nil
 	}
 	g.timerVersion++
+	now := time.Now()
+	maps.DeleteFunc(g.resting, func(_ string, due time.Time) bool { return now.Sub(due) > restOver })
 	if len(g.waiting) == 0 {
 		return
 	}
-	all := len(g.waiting) >= g.busy
-	if all && len(g.waiting) >= g.peak || len(g.waiting) >= mostTogether {
+	leaves := g.leaves(now)
+	if !leaves.After(now) {
 		g.depart()
 		return
-	}
-	leaves := g.waiting[0].until
-	for _, a := range g.waiting {
-		if a.until.Before(leaves) {
-			leaves = a.until
-		}
-		if quiet := g.last.Add(a.company.Quiet); (all || !a.company.ForWork) && quiet.Before(leaves) {
-			leaves = quiet
-		}
 	}
 	version := g.timerVersion
 	g.timer = time.AfterFunc(time.Until(leaves), func() {
@@ -174,6 +214,41 @@ func (g *gathering) schedule() {
 			g.depart()
 		}
 	})
+}
+
+// leaves returns when the batch leaves if nobody else comes.
+func (g *gathering) leaves(now time.Time) time.Time {
+	until, quiet, half := g.waiting[0].until, g.waiting[0].company.Quiet, false
+	for _, a := range g.waiting {
+		if a.until.Before(until) {
+			until = a.until
+		}
+		quiet = min(quiet, a.company.Quiet)
+		half = half || a.company.Half && len(g.waiting) >= max(leastHalf, (g.peak+1)/2)
+	}
+	coming, soon := 0, 0 // of those who rest
+	for _, due := range g.resting {
+		if !due.After(until) {
+			coming++
+		}
+		if !due.After(now.Add(quiet)) {
+			soon++
+		}
+	}
+	nobodyElse := coming == 0 && len(g.waiting)+len(g.resting) >= g.peak
+	switch {
+	case nobodyElse, half && soon == 0, len(g.waiting) >= mostTogether:
+		return now
+	case coming > 0:
+		return until
+	}
+	all := len(g.waiting) >= g.busy
+	for _, a := range g.waiting {
+		if alone := g.last.Add(a.company.Quiet); (all || !a.company.ForWork) && alone.Before(until) {
+			until = alone
+		}
+	}
+	return until
 }
 
 // depart sends those who wait on their way.

@@ -92,13 +92,22 @@ const (
 )
 
 // company says how long a read waits for others. Who has asked for a wait after
-// each write does not mind a fraction of it before the write; a look at what was
-// written gains certainty by waiting longer.
+// each write does not mind a fraction of it before the write, and a smaller one
+// when it is over, for those whose own ends a moment later. The fractions keep ten
+// operations at work in two halves that take turns: the one rests while Terraform
+// hands out work to the other.
 func (s *store) company() imageservice.Company {
-	if s.written {
-		return imageservice.Company{Quiet: leastQuiet, Most: min(max(leastWait, s.verifyAfter), mostWait), ForWork: true}
+	after := s.verifyAfter
+	switch rests := after > 0; {
+	case s.written && rests:
+		return imageservice.Company{Quiet: min(max(leastQuiet, after/10), mostQuiet), Most: min(max(leastWait, after*3/8), mostWait), Half: true}
+	case s.written:
+		return imageservice.Company{Quiet: leastQuiet, Most: leastWait, ForWork: true}
+	case rests:
+		return imageservice.Company{Quiet: min(max(leastQuiet, after/5), mostQuiet), Most: min(max(leastWait, after*3/4), mostWait), Half: true}
+	default:
+		return imageservice.Company{Quiet: leastQuiet, Most: leastWait}
 	}
-	return imageservice.Company{Quiet: min(max(leastQuiet, s.verifyAfter/5), mostQuiet), Most: min(max(leastWait, s.verifyAfter/2), mostWait)}
 }
 
 const (
@@ -219,6 +228,7 @@ func (w *write) takeOver() {
 // refusal: a key that may be created but not changed could never be dropped else.
 func tolerant(ctx context.Context, s *store, c change.Change, t change.Timing) (*change.Result, error) {
 	s.verifyAfter = t.VerifyAfter
+	t.Sleep = func(ctx context.Context, d time.Duration) error { return s.service.Rest(ctx, s.id, d) }
 	var refused []patch.Conflict
 	for {
 		result, err := change.Apply(ctx, s, c, t)
