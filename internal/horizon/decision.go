@@ -360,11 +360,15 @@ func Decide(in DecisionInput) Decision {
 }
 
 // Effective returns the image that a pool has, or will have once what is under way
-// or scheduled has ended, with all that is known of it. Of an image that is held it is
-// the pool's own one, unless the claim is on the held one. True: that is what is wanted.
+// or scheduled has ended, with all that is known of it. Of an image that is held, and of
+// one that somebody else has scheduled on a pool that has what is wanted, it is the
+// pool's own one, unless the claim is on the held one. True: that is what is wanted.
 func Effective(in DecisionInput) (Target, bool) {
 	s := newSituation(in)
 	e, isWanted := s.effective()
+	if s.scheduled() && !s.ours && !s.pw && s.cw {
+		e, isWanted = currentOf(s.pool), true
+	}
 	t := Target{Image: e.image, AddVirtualTPM: e.tpm, Compute: e.compute, GridVGPUsEnabled: e.vgpus, VGPUGridProfile: e.profile}
 	if c := s.claimed(); c != nil && s.comes() {
 		t.AddVirtualTPM, t.Compute = or(t.AddVirtualTPM, c.AddVirtualTPM), or(t.Compute, c.Compute)

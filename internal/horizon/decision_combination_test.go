@@ -60,7 +60,8 @@ func (c combination) row() int {
 	ours, pw, cw := there && c.claim != "none", there && c.pending == "wanted", c.current == "wanted"
 	may := ours || c.overwrite
 
-	effectiveIsPending := there && (push && c.state != "FAILED" && c.state != "UNPUBLISHING" || idle && c.state == "READY_HELD" && ours)
+	publishes := idle && (c.state == "PENDING_PUBLISH" || c.state == "PUBLISHING") && (pw || ours)
+	effectiveIsPending := there && (publishes || push && c.state != "FAILED" && c.state != "UNPUBLISHING" || idle && c.state == "READY_HELD" && ours)
 	drift := !cw
 	if effectiveIsPending {
 		drift = !pw && !ours

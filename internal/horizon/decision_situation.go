@@ -149,7 +149,7 @@ func (s *situation) isDrift() bool {
 // image that somebody else holds does not come.
 func (s *situation) comes() bool {
 	underWay := s.pool.Operation == operationPush && s.pool.PendingState != stateFailed && s.pool.PendingState != stateUnpublishing
-	return s.pending && (underWay || s.held() && s.ours)
+	return s.pending && (underWay || s.publishesIdly() || s.held() && s.ours)
 }
 
 // effective is the image that the pool has, or will have, and whether that is W.
@@ -189,6 +189,12 @@ func settling(p *Pool) bool {
 // an operation, and none.
 func publishesIdly(p *Pool) bool {
 	return p.Operation == operationNone && slices.Contains([]string{statePendingPublish, statePublishing, stateReady}, p.PendingState)
+}
+
+// publishesIdly says whether W, or what was pushed here, is being published, and the
+// pool has no operation. What it has during a push that begins at once is not documented.
+func (s *situation) publishesIdly() bool {
+	return (s.pw || s.ours) && publishesIdly(s.pool) && s.pool.PendingState != stateReady
 }
 
 func (s *situation) held() bool {
@@ -257,7 +263,12 @@ func (s *situation) push(before ...Call) Decision {
 			c.Spec.Selective.MachineIDs = append(c.Spec.Selective.MachineIDs, m.ID)
 		}
 	}
-	return Decision{Calls: append(before, c)}
+	calls := append(before, c)
+	if s.in.Purpose == RunImage && s.promoteIsWanted() && !s.in.StartTime.After(s.in.Now) {
+		// It is released already, and held only on its way there.
+		calls = append(calls, Call{Kind: CallPromote, Target: s.wanted})
+	}
+	return Decision{Calls: calls}
 }
 
 func or[T any](a, b *T) *T {
@@ -404,18 +415,23 @@ func (s *situation) told(m MachineRef, kind CallKind) bool {
 // machines were not read.
 type canary struct{ named, found MachineRef }
 
-// resolve finds a machine in the list, if that was read. False: it is not there.
+// resolve finds a machine in the list, if that was read. False: it is not there, or
+// there are two of that name, and it cannot be told which one is meant.
 func (s *situation) resolve(m MachineRef) (canary, bool) {
 	if s.in.Machines == nil {
 		return canary{m, m}, true
 	}
+	var is []canary
 	for _, found := range s.machines() {
 		// By its name first: the id of a clone may change.
 		if m.Name != "" && strings.EqualFold(m.Name, found.Name) || m.Name == "" && strings.EqualFold(m.ID, found.ID) {
-			return canary{m, MachineRef{found.ID, found.Name}}, true
+			is = append(is, canary{m, MachineRef{found.ID, found.Name}})
 		}
 	}
-	return canary{}, false
+	if len(is) != 1 {
+		return canary{}, false
+	}
+	return is[0], true
 }
 
 // configured returns the machines that are configured, or what is wrong with them.

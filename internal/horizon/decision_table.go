@@ -87,8 +87,7 @@ func newTable() []rule {
 			},
 			when: func(s *situation) bool { return publishesIdly(s.pool) },
 			then: func(s *situation) Decision {
-				// What operation a pool has during a push that begins at once is not documented.
-				if (s.pw || s.ours) && s.pool.PendingState != stateReady {
+				if s.publishesIdly() {
 					return pause(Pause{Until: UntilSettled}, s.afterPush())
 				}
 				if s.waitedEnough(6, stateSettles) {

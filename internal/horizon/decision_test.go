@@ -88,6 +88,9 @@ func TestEveryRowDecidesWhatItSays(t *testing.T) {
 	}{
 		{"pool being unpublished", wants(at("FINAL_UNPUBLISH", "", PoolImage{}), nil), 1, []string{"refuse the pool is being deleted"}},
 		{"pool being deleted", wants(at("NONE", "", PoolImage{}), func(in *DecisionInput) { in.Pool.DeleteInProgress = true }), 1, []string{"refuse the pool is being deleted"}},
+		{"two machines of one name", wants(at("NONE", "", PoolImage{}), func(in *DecisionInput) {
+			in.Selective, in.Machines = &Selective{Names: []string{"ann"}}, &MachineList{Machines: []*Machine{{ID: "m-1", Name: "ANN"}, {ID: "m-2", Name: "ann"}}}
+		}), 20, []string{"refuse machines are missing"}},
 		{"drift is left alone", wants(running(at("NONE", "", PoolImage{}), v3), func(in *DecisionInput) {
 			in.OnDrift, in.LastWanted = HoldDrift, &Target{Image: v2}
 		}), 2, []string{"warn drift is left alone: gold v3"}},

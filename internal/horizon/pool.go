@@ -47,8 +47,8 @@ type Pool struct {
 	// DatacenterID is the one of the image, in which all its images have to be.
 	DatacenterID       string
 	AccessGroupID      string
-	Enabled               *bool
-	EnableProvisioning    *bool
+	Enabled            *bool
+	EnableProvisioning *bool
 	// StopProvisioningOnError says that an error ends the making of machines.
 	StopProvisioningOnError *bool
 	DeleteInProgress        bool

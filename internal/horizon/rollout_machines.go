@@ -11,7 +11,7 @@ import (
 // MachineCount says how far the machines of a pool have come to an image.
 type MachineCount struct {
 	Total int64
-	// OnImage have it. Held are kept as they are. Failed could not be made, or are in
+	// OnImage have it. Held are kept as they are, or on an image that somebody else holds. Failed could not be made, or are in
 	// error. Unreachable are in a state that no push touches: in maintenance, disabled, or
 	// missing in vCenter.
 	OnImage, Held, Failed, Unreachable int64
@@ -79,7 +79,7 @@ type HaltedTask struct {
 // whether there are any, and the one in which machines have failed or wait, nil for none. It
 // reads the machines only in the latter case. Its errors are those of Tasks and
 // Machines.
-func (c *Client) PushTasks(ctx context.Context, poolID string) (any bool, halted *HaltedTask, err error) {
+func (c *Client) PushTasks(ctx context.Context, poolID string) (there bool, halted *HaltedTask, err error) {
 	tasks, err := c.Tasks(ctx, poolID)
 	if err != nil {
 		return false, nil, err
@@ -88,18 +88,18 @@ func (c *Client) PushTasks(ctx context.Context, poolID string) (any bool, halted
 		if t.Operation != PushTask {
 			continue
 		}
-		any = true
+		there = true
 		// While machines are under way it is not known how it ends.
 		if t.Halted > 0 || t.Failed > 0 && t.Remaining == 0 {
 			halted = &HaltedTask{ID: t.ID, Halted: t.Halted}
 		}
 	}
 	if halted == nil {
-		return any, nil, nil
+		return there, nil, nil
 	}
 	all, err := c.Machines(ctx, poolID)
 	if err != nil {
-		return any, nil, err
+		return there, nil, err
 	}
 	for _, m := range all {
 		if !m.isFailed() {
@@ -111,7 +111,7 @@ func (c *Client) PushTasks(ctx context.Context, poolID string) (any bool, halted
 		}
 	}
 	slices.Sort(halted.Failed)
-	return any, halted, nil
+	return there, halted, nil
 }
 
 // HaltedError says that not all machines come to an image by themselves.
@@ -185,6 +185,9 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 	// What is wanted says which snapshot it is, which a pool may not.
 	image := s.wanted.Image
 	n := CountMachines(w.machines.Machines, image, only)
+	if s.held() && !s.pw {
+		n.Held += canariesOf(w.machines.Machines, s.pool.Pending)
+	}
 	w.machines, w.out.Machines = nil, n
 	w.tell(fmt.Sprintf("machines %d/%d", n.OnImage, n.Reachable()))
 	if n.OnImage*100 >= percent*n.Reachable() {
@@ -197,6 +200,18 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 		return false, w.stopped(ctx)
 	}
 	return false, w.look(ctx)
+}
+
+// canariesOf counts the machines that somebody else has put on an image that is held: they do
+// not leave it by themselves.
+func canariesOf(all []*Machine, image PoolImage) int64 {
+	n := int64(0)
+	for _, m := range all {
+		if !m.Held && !m.unreachable() && !m.isFailed() && (m.Image.same(image) || m.goesTo(image)) {
+			n++
+		}
+	}
+	return n
 }
 
 // halted returns the error for machines that do not come by themselves any more; nil while
