@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -33,6 +34,16 @@ func horizonAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "How long to wait between two looks at an object that is waited for, as a duration. Default `15s`.",
 			Validators:          []validator.String{durationValidator{positive: true}},
 		},
+		"max_concurrent_publishes": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: "How many desktop pools may at most be between the push of an image and the end of its publishing at the same time, of those that one run pushes to. Publishing is heavy work for vCenter and its storage. Default `4`.",
+			Validators:          []validator.Int64{int64validator.Between(1, 1000)},
+		},
+		"publish_interval": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: "The least time between two pushes of a run, as a duration. Default `0s`.",
+			Validators:          []validator.String{durationValidator{}},
+		},
 	}
 	addArguments(attributes, horizonArguments)
 	return attributes
@@ -56,6 +67,7 @@ func connectHorizon(m model, common connection, settings *plan.Settings) (plan.S
 	}
 	given := section(m.Horizon.Attributes())
 	settings.PollInterval = given.duration("poll_interval", defaultPollInterval)
+	settings.Governor = horizon.NewGovernor(given.number("max_concurrent_publishes", defaultConcurrentPublishes), given.duration("publish_interval", 0))
 	if m.Horizon.IsNull() && os.Getenv("HORIZON_URL") == "" {
 		return plan.Misconfigured[service](missingHorizon()), nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -35,6 +36,7 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/provider/catalogue"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/pool"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/unchanged"
 )
 
@@ -42,13 +44,14 @@ import (
 const Address = "registry.terraform.io/imageops/imageops"
 
 const (
-	defaultRequestTimeout = 60 * time.Second
-	defaultMaxRetries     = 4
-	defaultVerifyAfter    = 400 * time.Millisecond
-	defaultPollInterval   = 15 * time.Second
+	defaultRequestTimeout      = 60 * time.Second
+	defaultMaxRetries          = 4
+	defaultVerifyAfter         = 400 * time.Millisecond
+	defaultPollInterval        = 15 * time.Second
+	defaultConcurrentPublishes = 4
 )
 
-var _ provider.Provider = (*imageops)(nil)
+var _ provider.ProviderWithActions = (*imageops)(nil)
 
 // imageops keeps nothing but what was configured, which goes to the resources.
 type imageops struct {
@@ -216,6 +219,7 @@ func (p *imageops) Configure(ctx context.Context, req provider.ConfigureRequest,
 	resp.Diagnostics.Append(diags...)
 	p.clients.Store(clients)
 	resp.ResourceData = clients
+	resp.ActionData = clients
 	resp.DataSourceData = clients
 }
 
@@ -260,6 +264,13 @@ func (s section) flag(name string) *bool {
 		return value.ValueBoolPointer()
 	}
 	return nil
+}
+
+func (s section) number(name string, otherwise int) int {
+	if value, ok := s[name].(basetypes.Int64Value); ok && !value.IsNull() {
+		return int(value.ValueInt64())
+	}
+	return otherwise
 }
 
 func (s section) duration(name string, otherwise time.Duration) time.Duration {
@@ -385,9 +396,12 @@ func (v durationValidator) ValidateString(ctx context.Context, req validator.Str
 }
 
 func (p *imageops) Resources(context.Context) []func() resource.Resource {
-	return append([]func() resource.Resource{image.NewMetadataResource}, catalogue.Resources()...)
+	return append([]func() resource.Resource{image.NewMetadataResource, pool.NewImageResource}, catalogue.Resources()...)
 }
 
 func (p *imageops) DataSources(context.Context) []func() datasource.DataSource {
 	return append([]func() datasource.DataSource{image.NewImageDataSource, image.NewImagesDataSource}, catalogue.DataSources()...)
 }
+
+// Actions are for Terraform 1.14 and later; others do not ask for them.
+func (p *imageops) Actions(context.Context) []func() action.Action { return pool.Actions() }

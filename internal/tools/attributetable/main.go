@@ -1,12 +1,13 @@
-// Command attributetable writes the tables of the image attributes into the
-// guides, from the table that the provider itself works with.
+// Command attributetable writes the tables of the image attributes, and the one by
+// which is decided what is sent to a desktop pool, into the guides: from the tables
+// that the provider itself works with.
 //
 //	attributetable FOLDER
 //
 // In every guide of the folder it replaces what stands between the lines
 //
-//	<!-- attributes: NAME -->
-//	<!-- end of attributes -->
+//	<!-- table: NAME -->
+//	<!-- end of table -->
 //
 // where NAME is the name of a table. Other text stays as it is, and a guide that
 // is up to date is not written.
@@ -73,9 +74,9 @@ func readGuides(folder string) (map[string]string, error) {
 	return guides, nil
 }
 
-const endMark = "<!-- end of attributes -->\n"
+const endMark = "<!-- end of table -->\n"
 
-var beginMark = regexp.MustCompile(`(?m)^<!-- attributes: (.*) -->\n`)
+var beginMark = regexp.MustCompile(`(?m)^<!-- table: (.*) -->\n`)
 
 // update returns a guide with its tables written anew. A name that no table has,
 // and a table without its end, are errors.

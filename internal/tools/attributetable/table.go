@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/imageops/terraform-provider-imageops/internal/horizon"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 )
 
@@ -16,6 +17,8 @@ var tables = map[string]func() string{
 	"huaweicloud refused":      func() string { return refused(attribute.HuaweiCloud) },
 	"opentelekomcloud set":     func() string { return set(attribute.OpenTelekomCloud) },
 	"opentelekomcloud refused": func() string { return refused(attribute.OpenTelekomCloud) },
+	"pool decision":            func() string { return decision(horizon.Rows()) },
+	"pool drawing":             func() string { return drawing(horizon.Rows()) },
 }
 
 // rows returns the rows of the table that are chosen.

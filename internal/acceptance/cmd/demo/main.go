@@ -1,7 +1,8 @@
-// Command demo shows the provider on a simulated cloud: it starts the simulator,
-// applies examples/golden-image with the terraform or tofu on PATH, lets a
-// colleague write in between, keeps examples/image-catalogue for a month, destroys
-// both, and leaves nothing behind.
+// Command demo shows the provider on a simulated cloud: it starts the simulator
+// with a clock that runs fast, and lives through a month of examples/golden-image
+// with the terraform or tofu on PATH: metadata, catalogue, a canary on a desktop
+// pool, a colleague who gets in between, the release, and the way back. It leaves
+// nothing behind.
 package main
 
 import (
@@ -39,7 +40,6 @@ func main() {
 type demo struct {
 	terraform string
 	folder    string
-	example   string // whose folder below folder is worked in
 	environ   []string
 	cloud     cloud
 	token     string
@@ -89,7 +89,8 @@ func run(ctx context.Context) (err error) {
 
 // start starts the simulator, and returns what ends it.
 func (d *demo) start(ctx context.Context, program string) (end func(), err error) {
-	command := exec.CommandContext(ctx, program, "-listen", "127.0.0.1:0")
+	// An image is published in ten minutes of its clock. Tokens must outlive the demonstration.
+	command := exec.CommandContext(ctx, program, "-listen", "127.0.0.1:0", "-clock-rate", "600", "-token-lifetime", "1000h")
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 5 * time.Second
 	command.Stderr = os.Stderr
@@ -115,21 +116,24 @@ func (d *demo) start(ctx context.Context, program string) (end func(), err error
 	return end, nil
 }
 
+// pace makes the provider look at a pool as often as the clock runs fast.
+const pace = `provider "imageops" {
+  horizon = { poll_interval = "250ms" }
+}
+`
+
 // prepare copies the example and writes the settings of terraform.
 func (d *demo) prepare(root string) error {
-	settings := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"imageops/imageops\" = %q\n  }\n  direct {}\n}\n", filepath.Join(root, "bin"))
-	if err := os.WriteFile(filepath.Join(d.folder, "terraform.rc"), []byte(settings), 0o600); err != nil {
+	example, err := os.ReadFile(filepath.Join(root, "examples", "golden-image", "main.tf"))
+	if err != nil {
 		return err
 	}
-	for _, name := range []string{goldenImage, imageCatalogue} {
-		example, err := os.ReadFile(filepath.Join(root, "examples", name, "main.tf"))
-		if err != nil {
-			return err
-		}
-		if err := os.Mkdir(filepath.Join(d.folder, name), 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(d.folder, name, "main.tf"), example, 0o600); err != nil {
+	for name, content := range map[string]string{
+		"terraform.rc":     fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"imageops/imageops\" = %q\n  }\n  direct {}\n}\n", filepath.Join(root, "bin")),
+		"main.tf":          string(example),
+		"pace_override.tf": pace,
+	} {
+		if err := os.WriteFile(filepath.Join(d.folder, name), []byte(content), 0o600); err != nil {
 			return err
 		}
 	}
@@ -147,123 +151,130 @@ func (d *demo) prepare(root string) error {
 	return nil
 }
 
-// The examples that are shown, by their folders.
-const (
-	goldenImage    = "golden-image"
-	imageCatalogue = "image-catalogue"
-)
+// month is a line of the example's variable versions.
+type month struct {
+	ImageID  string `json:"image_id"`
+	Snapshot string `json:"snapshot"`
+}
+
+// set writes the variables of the example, as a commit of a month would.
+func (d *demo) set(versions map[string]month, production, approved string) error {
+	variables, err := json.MarshalIndent(map[string]any{
+		"versions": versions, "production": production, "approved": approved,
+		// This is a pool of tests: destroying brings it back to what it ran.
+		"on_destroy": "rollback",
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.folder, "month.auto.tfvars.json"), variables, 0o600)
+}
 
 func (d *demo) show(ctx context.Context) error {
-	if err := d.showImage(ctx); err != nil {
-		return err
-	}
-	if err := d.showCatalogue(ctx); err != nil {
-		return err
-	}
-	fmt.Println("\nThe simulator ends, and nothing is left behind.")
-	return nil
-}
-
-// showCatalogue keeps an image catalogue of Horizon for a month.
-func (d *demo) showCatalogue(ctx context.Context) error {
-	d.example = imageCatalogue
-	heading("The Horizon image catalogue: a stream, two versions with their VM and snapshot, and the tag that pools follow")
-	if err := d.runBriefly(ctx, "apply", "-auto-approve"); err != nil {
-		return err
-	}
-	heading("Next month: the tag moves to the second version, and the first is disabled")
-	const next = `production = "2026-11"
-versions = {
-  "2026-10" = { snapshot = "v1", status = "DISABLED" }
-  "2026-11" = { snapshot = "v2" }
-}
-`
-	if err := os.WriteFile(filepath.Join(d.folder, imageCatalogue, "next.auto.tfvars"), []byte(next), 0o600); err != nil {
-		return err
-	}
-	if err := d.run(ctx, 0, "apply", "-auto-approve"); err != nil {
-		return err
-	}
-	heading("Destroy takes it all away, in the right order")
-	return d.runBriefly(ctx, "destroy", "-auto-approve")
-}
-
-// showImage changes the metadata of an image, with a conflict.
-func (d *demo) showImage(ctx context.Context) error {
-	d.example = goldenImage
 	if err := d.signIn(ctx); err != nil {
 		return err
 	}
-	id, err := d.imageID(ctx, "windows-11")
+	october, err := d.imageID(ctx, "windows-11")
 	if err != nil {
 		return err
 	}
-	d.environ = append(d.environ, "TF_VAR_image_id="+id)
-	before, err := d.image(ctx, id)
+	november, err := d.build(ctx, "windows-11-2026-11")
 	if err != nil {
 		return err
 	}
-
-	heading("The plan shows the JSON Patch that will be sent")
-	if err := d.run(ctx, 0, "plan", "-out=golden.plan"); err != nil {
-		return err
+	before := map[string]map[string]json.RawMessage{}
+	for _, id := range []string{october, november} {
+		if before[id], err = d.image(ctx, id); err != nil {
+			return err
+		}
 	}
-	heading("Apply")
-	if err := d.run(ctx, 0, "apply", "golden.plan"); err != nil {
-		return err
-	}
-
-	heading("Next month: more memory is planned, and a colleague writes the same key before the apply")
-	if err := d.run(ctx, 0, "plan", "-var=min_ram=8192", "-out=next.plan"); err != nil {
-		return err
-	}
-	if err := d.patch(ctx, id, `[{"op":"replace","path":"/min_ram","value":2048}]`); err != nil {
-		return err
-	}
-	fmt.Println("\n(a colleague sets min_ram to 2048)")
-	if err := d.run(ctx, 1, "apply", "next.plan"); err != nil {
-		return err
-	}
-	heading("Nothing was sent. Planned and applied again, knowing of it")
-	if err := d.run(ctx, 0, "apply", "-auto-approve", "-var=min_ram=8192"); err != nil {
-		return err
-	}
-
-	heading("Destroy puts back what was found")
-	if err := d.run(ctx, 0, "destroy", "-auto-approve"); err != nil {
-		return err
-	}
-	after, err := d.image(ctx, id)
+	pool, err := d.pool(ctx)
 	if err != nil {
 		return err
 	}
-	if !maps.EqualFunc(before, after, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
-		return fmt.Errorf("the image is not what it was: %s, before %s", after, before)
+	versions := map[string]month{"2026-10": {october, "v1"}}
+	for _, step := range []struct {
+		heading              string
+		builds               map[string]month
+		production, approved string
+		run                  func(ctx context.Context) error
+	}{
+		{"The first month: the image's metadata, its version in the catalogue, and the pool, which runs that image already", nil, "2026-10", "2026-10", d.planAndApply},
+		{"November is built: one more line, which no pool notices", map[string]month{"2026-11": {november, "v2"}}, "2026-10", "2026-10", d.apply},
+		{"The tag moves, and two machines are to get the image. Before the apply, a colleague schedules another one", nil, "2026-11", "2026-10", func(ctx context.Context) error { return d.conflict(ctx, pool) }},
+		{"The colleague takes it back, and the plan is made again", nil, "2026-11", "2026-10", func(ctx context.Context) error { return d.afterwards(ctx, pool) }},
+		{"The canary does well, and the image is released to the whole pool", nil, "2026-11", "2026-11", d.planAndApply},
+		{"Nothing is left to do", nil, "2026-11", "2026-11", func(ctx context.Context) error { return d.run(ctx, 0, "plan") }},
+		{"Destroy: the pool goes back to what it ran, the catalogue is emptied, and the metadata is put back", nil, "2026-11", "2026-11", func(ctx context.Context) error { return d.run(ctx, 0, "destroy", "-auto-approve") }},
+	} {
+		heading(step.heading)
+		maps.Copy(versions, step.builds)
+		if err := d.set(versions, step.production, step.approved); err != nil {
+			return err
+		}
+		if err := step.run(ctx); err != nil {
+			return err
+		}
 	}
-	fmt.Println("\nThe image is what it was before.")
+	for id, was := range before {
+		after, err := d.image(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !maps.EqualFunc(was, after, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+			return fmt.Errorf("the image %s is not what it was: %s, before %s", id, after, was)
+		}
+	}
+	after, err := d.pool(ctx)
+	if err != nil {
+		return err
+	}
+	if after.Settings.SnapshotID != pool.Settings.SnapshotID {
+		return fmt.Errorf("the pool runs %s, before %s", after.Settings.SnapshotID, pool.Settings.SnapshotID)
+	}
+	fmt.Println("\nThe images and the pool are what they were before. The simulator ends, and nothing is left behind.")
 	return nil
+}
+
+func (d *demo) apply(ctx context.Context) error { return d.run(ctx, 0, "apply", "-auto-approve") }
+
+const savedPlan = "month.plan"
+
+func (d *demo) planAndApply(ctx context.Context) error {
+	if err := d.run(ctx, 0, "plan", "-out="+savedPlan); err != nil {
+		return err
+	}
+	return d.run(ctx, 0, "apply", savedPlan)
+}
+
+// conflict lets a colleague schedule an image between plan and apply.
+func (d *demo) conflict(ctx context.Context, p *desktopPool) error {
+	if err := d.run(ctx, 0, "plan", "-out="+savedPlan); err != nil {
+		return err
+	}
+	if err := d.schedule(ctx, p); err != nil {
+		return err
+	}
+	fmt.Println("\n(a colleague schedules v3 for the same pool, in Horizon Console)")
+	return d.run(ctx, 1, "apply", savedPlan)
+}
+
+// afterwards is the way on from conflict.
+func (d *demo) afterwards(ctx context.Context, p *desktopPool) error {
+	if err := d.cancel(ctx, p); err != nil {
+		return err
+	}
+	return d.planAndApply(ctx)
 }
 
 func heading(text string) { fmt.Printf("\n=== %s ===\n\n", text) }
 
-// run runs a terraform command that is expected to end with an exit code.
+// run runs a terraform command that is expected to end with an exit code, and shows
+// of its output what tells how it goes on.
 func (d *demo) run(ctx context.Context, want int, args ...string) error {
-	return d.runShowing(ctx, withoutBanner, want, args...)
-}
-
-// progress is what of the output tells how an apply goes on, without its plan.
-var progress = regexp.MustCompile(`(?m)^(imageops_|Plan:|Apply complete!|Destroy complete!).*$`)
-
-// runBriefly is run for a command whose plan would be long and tell little.
-func (d *demo) runBriefly(ctx context.Context, args ...string) error {
-	brief := func(output string) string { return strings.Join(progress.FindAllString(output, -1), "\n") }
-	return d.runShowing(ctx, brief, 0, args...)
-}
-
-func (d *demo) runShowing(ctx context.Context, shown func(output string) string, want int, args ...string) error {
 	fmt.Printf("$ terraform %s\n", strings.Join(args, " "))
 	command := exec.CommandContext(ctx, d.terraform, append(args[:1:1], append([]string{"-no-color"}, args[1:]...)...)...)
-	command.Dir, command.Env = filepath.Join(d.folder, d.example), d.environ
+	command.Dir, command.Env = d.folder, d.environ
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	err := command.Run()
@@ -271,15 +282,45 @@ func (d *demo) runShowing(ctx context.Context, shown func(output string) string,
 	if err != nil && !errors.As(err, &exit) {
 		return err
 	}
-	got := command.ProcessState.ExitCode()
+	got, text := command.ProcessState.ExitCode(), withoutBanner(output.String())
 	if got != want {
-		shown = withoutBanner
-	}
-	fmt.Println(strings.TrimSpace(shown(output.String())))
-	if got != want {
+		fmt.Println(strings.TrimSpace(text))
 		return fmt.Errorf("terraform %s ended with %d, want %d", args[0], got, want)
 	}
+	fmt.Println(strings.Trim(abridge(text), "\n"))
 	return nil
+}
+
+var (
+	// told are the lines of terraform that say how it goes on.
+	told = regexp.MustCompile(`^(  # |Plan:|No changes|Apply complete!|Destroy complete!|imageops_.*(complete|Still ))`)
+	// listed begins the lists of a plan that say what is going to be sent, message an
+	// error or a warning, which goes on to the next line that is told.
+	listed  = regexp.MustCompile(`^\s+[~+] planned_(changes|calls) += \[$`)
+	message = regexp.MustCompile(`^(╷|Error:|Warning:)`)
+)
+
+// abridge leaves out of terraform's output what is long and tells little.
+func abridge(output string) string {
+	var lines []string
+	inList, inMessage := false, false
+	for line := range strings.Lines(output) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case inList:
+			inList = strings.TrimSpace(line) != "]"
+		case listed.MatchString(line):
+			inList = true
+		case message.MatchString(line):
+			inMessage = true
+		case told.MatchString(line):
+			inMessage = false
+		case !inMessage:
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // banner is the warning that the provider comes from a folder, with the frame
@@ -332,19 +373,33 @@ func (d *demo) image(ctx context.Context, id string) (map[string]json.RawMessage
 	return image, err
 }
 
-func (d *demo) patch(ctx context.Context, id, body string) error {
-	_, _, err := d.call(ctx, http.MethodPatch, d.cloud.Image+"/v2/images/"+id, "application/openstack-images-v2.1-json-patch", body)
-	return err
+// build makes an image without data, as a pipeline would begin one.
+func (d *demo) build(ctx context.Context, name string) (id string, err error) {
+	body := fmt.Sprintf(`{"name": %q, "disk_format": "raw", "container_format": "bare", "hw_firmware_type": "bios", "pipeline": "4711"}`, name)
+	_, answer, err := d.call(ctx, http.MethodPost, d.cloud.Image+"/v2/images", "application/json", body)
+	if err != nil {
+		return "", err
+	}
+	var image struct {
+		ID string `json:"id"`
+	}
+	err = json.Unmarshal(answer, &image)
+	return image.ID, err
 }
 
-// call sends one request with a client of its own: the colleague.
+// call sends one request to the cloud with a client of its own.
 func (d *demo) call(ctx context.Context, method, url, contentType, body string) (http.Header, []byte, error) {
+	return send(ctx, method, url, body, map[string]string{"Content-Type": contentType, "X-Auth-Token": d.token})
+}
+
+func send(ctx context.Context, method, url, body string, header map[string]string) (http.Header, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
-	request.Header.Set("Content-Type", contentType)
-	request.Header.Set("X-Auth-Token", d.token)
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, nil, err
@@ -352,7 +407,7 @@ func (d *demo) call(ctx context.Context, method, url, contentType, body string) 
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s %s: %s", method, url, response.Status)
+		err = fmt.Errorf("%s %s: %s: %s", method, url, response.Status, content)
 	}
 	return response.Header, content, err
 }

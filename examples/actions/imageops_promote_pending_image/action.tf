@@ -1,0 +1,10 @@
+data "imageops_desktop_pool" "engineering" {
+  name = "ENGINEERING"
+}
+
+action "imageops_promote_pending_image" "november" {
+  config {
+    desktop_pool_id = data.imageops_desktop_pool.engineering.id
+    snapshot_id     = "snapshot-1005" # What has to be held.
+  }
+}
