@@ -87,10 +87,6 @@ func (o *order) push(ctx context.Context, m *pushModel) (*horizon.Rollout, diag.
 	if err == nil && wanted == nil {
 		err = &tagMovedError{tagID: m.IMTagID.ValueString(), is: "that has no asset for this vCenter", wanted: m.IMVersionID.ValueString()}
 	}
-	if err == nil && m.fromCatalogue() {
-		// The tag was kept for a while, and the version may not be the one it is on.
-		err = o.confirm(ctx, *wanted)
-	}
 	if err != nil {
 		return nil, diag.Diagnostics{o.failure(&m.inputs, err)}
 	}

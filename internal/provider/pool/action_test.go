@@ -248,6 +248,38 @@ func TestActionsOfACanary(t *testing.T) {
 	pod.sent(t)
 }
 
+func TestActionPushHoldsTheImageThatThePoolRuns(t *testing.T) {
+	t.Parallel()
+	pod := newSteppedPod(t, minutes, simulator.Options{})
+	vm, snapshots := golden(t, pod.Pod)
+	push := members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v1"], "selective": members{"machine_names": []string{"ENG-001"}}}
+	if got := actionsOn(t, pod.Pod).invoke("push_image", push); len(got.diags) > 0 {
+		t.Error(printed(got.diags))
+	}
+	pod.sent(t, strings.TrimPrefix(canaryOf(snapshots["v1"], 1), "v2 "))
+}
+
+func TestActionsDoNotWaitForATerraformThatHasGone(t *testing.T) {
+	t.Parallel()
+	pod := newSteppedPod(t, minutes, simulator.Options{})
+	vm, snapshots := golden(t, pod.Pod)
+	a := actionsOn(t, pod.Pod)
+	push := members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v2"]}
+	ctx, gone := context.WithCancel(t.Context())
+	stream, err := a.server.(tfprotov6.ActionServer).InvokeAction(ctx, &tfprotov6.InvokeActionRequest{ActionType: "imageops_push_image", Config: a.config("push_image", push)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range stream.Events {
+		break
+	}
+	gone()
+	// It would keep the pool to itself.
+	if got := a.invoke("push_image", push); len(got.diags) > 0 {
+		t.Error(printed(got.diags))
+	}
+}
+
 // machinesOnSnapshot names the machines that are made of a snapshot.
 func machinesOnSnapshot(pod *acceptance.Pod, snapshot string) string {
 	var on []string
@@ -422,7 +454,12 @@ func TestActionsOfOldReleases(t *testing.T) {
 		a := actionsOn(t, pod.Pod)
 		config := c.config(vm, snapshots)
 		config["desktop_pool_id"] = engineering
-		for what, diags := range map[string][]*tfprotov6.Diagnostic{"plan": a.plan(c.kind, config), "invoke": a.invokeUnplanned(t.Context(), c.kind, config, nil).diags} {
+		// A push under way would be waited for, if it was of any use.
+		if err := pod.PushAsSomebodyElse("ENGINEERING", simulator.Push{VMID: vm, SnapshotID: snapshots["v3"], VirtualTPM: true}); err != nil {
+			t.Fatal(err)
+		}
+		got := a.invokeUnplanned(t.Context(), c.kind, config, nil).told()
+		for what, diags := range map[string][]*tfprotov6.Diagnostic{"plan": a.plan(c.kind, config), "invoke": got.diags} {
 			if all := errorsOf(diags); len(all) != 1 || !strings.Contains(all[0].Detail, c.says) || !strings.Contains(all[0].Detail, "Nothing was sent.") {
 				t.Errorf("%s of %s on %s: %s", what, c.kind, c.release, printed(diags))
 			}
@@ -498,6 +535,12 @@ func TestActionsEndAtTheirTimeout(t *testing.T) {
 	t.Parallel()
 	pod := newSteppedPod(t, 0, simulator.Options{})
 	vm, snapshots := golden(t, pod.Pod)
+	began := time.Now()
+	defer func() {
+		if took := time.Since(began); took > mostTime/2 {
+			t.Errorf("it took %s", took)
+		}
+	}()
 	actionsOn(t, pod.Pod).invoke("push_image", members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v2"], "timeout": "1s"}).
 		failed("The time that the timeout argument allows was over. Sent was " + pushOfV2).told(pushOfV2)
 	pod.sent(t, pushed(snapshots["v2"]))
