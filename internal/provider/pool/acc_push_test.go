@@ -178,11 +178,11 @@ func TestAccAFailedFirstApplyIsTakenUp(t *testing.T) {
 func TestAccInterruptWhilePublishing(t *testing.T) {
 	t.Parallel()
 	for _, created := range []bool{true, false} {
-		pod := acceptance.HorizonPod(t, simulator.Options{ClockRate: 60}) // Nine seconds of publishing.
+		pod := acceptance.HorizonPod(t, simulator.Options{ClockRate: 180}) // Three seconds of publishing.
 		vm, s := golden(t, pod)
 		w := workspace(t, pod, resource(engineering, vm, s["v1"]))
 		if created { // It is interrupted before the first look after the call.
-			w = workspaceWith(t, pod, `horizon = { poll_interval = "4s" }`, "")
+			w = workspaceWith(t, pod, `horizon = { poll_interval = "2s" }`, "")
 		} else {
 			w.Apply().MustSucceed(t)
 		}

@@ -68,7 +68,7 @@ func TestAccATimeThatEachRunComputesAnew(t *testing.T) {
 	t.Parallel()
 	pod := acceptance.HorizonPod(t, simulator.Options{Assumptions: seenAtOnce})
 	vm, s := golden(t, pod)
-	w := workspaceWith(t, pod, `horizon = { poll_interval = "1s" }`, resource(engineering, vm, s["v2"], `start_time = timeadd(plantimestamp(), "12h")`, "reschedule = false", `wait_for = "accepted"`))
+	w := workspaceWith(t, pod, `horizon = { poll_interval = "100ms" }`, resource(engineering, vm, s["v2"], `start_time = timeadd(plantimestamp(), "12h")`, "reschedule = false", `wait_for = "accepted"`))
 	w.Apply().MustSucceed(t)
 	pod.Advance(time.Hour)
 	noop(t, w)
@@ -87,7 +87,7 @@ func TestAccClocksThatDiffer(t *testing.T) {
 		pod := acceptance.HorizonPod(t, simulator.Options{Clock: func() time.Time { return time.Now().Add(ahead) }, Assumptions: seenAtOnce})
 		vm, s := golden(t, pod)
 		// Five minutes from now by this machine's clock.
-		w := workspaceWith(t, pod, `horizon = { poll_interval = "1s" }`, resource(engineering, vm, s["v2"], startsAt(began.Add(5*time.Minute)), `wait_for = "accepted"`))
+		w := workspaceWith(t, pod, `horizon = { poll_interval = "100ms" }`, resource(engineering, vm, s["v2"], startsAt(began.Add(5*time.Minute)), `wait_for = "accepted"`))
 		if ahead > 0 {
 			w.Plan().MustFail(t, "is not at least 60 s ahead of the Connection Server's clock")
 			expectCalls(t, pod)
