@@ -137,6 +137,26 @@ type Claim struct {
 	Canaries []MachineRef
 	// Replaces is what the pool ran when it was pushed; empty if it was adopted.
 	Replaces PoolImage
+	// Over says that it was seen not to be pending any more: an image like it that is
+	// pending later is somebody else's.
+	Over bool
+}
+
+// Seen returns the claim as it is for those who have seen a pool since the calls that were
+// sent to it.
+func (c *Claim) Seen(p *Pool, sent []SentCall, now time.Time) *Claim {
+	if c == nil || c.Over {
+		return c
+	}
+	as := p.AsSent(sent, now)
+	gone := as.Operation == operationNone && as.PendingState == ""
+	other := as.PendingState != "" && !as.Pending.isZero() && !pendingOf(as).may(c.Target)
+	if !gone && !other {
+		return c
+	}
+	over := *c
+	over.Over = true
+	return &over
 }
 
 // MachineRef is a machine by what is known of it: its name stays when a clone is made
@@ -190,7 +210,7 @@ type Call struct {
 	// kinds the pending image. Of that, it is what is known.
 	Target Target
 	// Spec is set for pushes, the rescheduled ones included. Its machines have ids once
-	// the machines were read.
+	// the machines were read. Of a promotion it is the push of the image, if that is known.
 	Spec *PushSpec
 	// ScheduledFor is the time of the push that is cancelled or moved; zero for an image that is
 	// held.
@@ -423,7 +443,7 @@ func (p *Pool) AsSent(calls []SentCall, now time.Time) *Pool {
 		if !c.isOnPool() {
 			continue
 		}
-		if now.Sub(c.At) >= unseenFor {
+		if !c.isRecent(now) {
 			return p
 		}
 		as := *p
@@ -439,6 +459,10 @@ func (p *Pool) AsSent(calls []SentCall, now time.Time) *Pool {
 func (c Call) isOnPool() bool {
 	return c.Kind != CallApplyCurrent && c.Kind != CallApplyPending && c.Kind != CallResume
 }
+
+// isRecent says whether a pool may not show the call yet. One of the future, by a clock that was
+// wrong then, is not waited for.
+func (c *SentCall) isRecent(now time.Time) bool { return now.Sub(c.At).Abs() < unseenFor }
 
 // isShown says whether a pool shows that a call took effect.
 func (c *SentCall) isShown(p *Pool) bool {

@@ -36,7 +36,7 @@ func newSituation(in DecisionInput) *situation {
 	p, now, next := s.pool, currentOf(s.pool), pendingOf(s.pool)
 	s.unknownNames = !slices.Contains(knownOperations, p.Operation) || !slices.Contains(knownStates, p.PendingState)
 	s.pending = p.PendingState != "" && !p.Pending.isZero()
-	s.ours = s.pending && in.Claim != nil && next.may(in.Claim.Target) && (in.Purpose != WithdrawPush || in.Claim.Spec != nil)
+	s.ours = s.pending && in.Claim != nil && !in.Claim.Over && next.may(in.Claim.Target) && (in.Purpose != WithdrawPush || in.Claim.Spec != nil)
 	s.cw = in.Purpose == WithdrawPush || now.matches(s.wanted, s.remembered())
 	if in.Purpose == OrderPush {
 		s.cw = s.cw && s.runsOrdered()
@@ -142,6 +142,9 @@ func (s *situation) compareSettings() {
 // nobody here chose.
 func (s *situation) isDrift() bool {
 	effective, isWanted := s.effective()
+	if s.pool.PendingState == stateFailed && s.pw {
+		return false // Nobody chose what the pool has instead.
+	}
 	return !isWanted && (s.in.Claim == nil || !effective.may(s.in.Claim.Target))
 }
 
@@ -266,7 +269,7 @@ func (s *situation) push(before ...Call) Decision {
 	calls := append(before, c)
 	if s.in.Purpose == RunImage && s.promoteIsWanted() && !s.in.StartTime.After(s.in.Now) {
 		// It is released already, and held only on its way there.
-		calls = append(calls, Call{Kind: CallPromote, Target: s.wanted})
+		calls = append(calls, Call{Kind: CallPromote, Target: s.wanted, Spec: c.Spec})
 	}
 	return Decision{Calls: calls}
 }

@@ -45,7 +45,7 @@ func newTable() []rule {
 		},
 		{
 			Row: Row{
-				2, "any", "any", `on_drift = "hold", W is what it was, and the pool has an image that is neither W nor of this resource`,
+				2, "any", "any", `on_drift = "hold", W is what it was and has not failed, and the pool has an image that is neither W nor of this resource`,
 				"nothing is sent; warning",
 			},
 			anyNames: true,
@@ -170,7 +170,9 @@ func newTable() []rule {
 			when: func(s *situation) bool {
 				return s.held() && s.pw && (s.promoteIsWanted() || s.in.Selective == nil && s.mayOverwrite())
 			},
-			then: func(s *situation) Decision { return Decision{Calls: []Call{{Kind: CallPromote, Target: s.wanted}}} },
+			then: func(s *situation) Decision {
+				return Decision{Calls: []Call{{Kind: CallPromote, Target: s.wanted, Spec: s.claimedSpec()}}}
+			},
 		},
 		{
 			Row: Row{

@@ -20,6 +20,9 @@ func (c Call) String() string {
 	case CallReschedule:
 		return fmt.Sprintf("schedule-push-image: %s, rescheduled from %s to %s", image, clockTime(c.ScheduledFor), clockTime(c.Spec.StartTime))
 	case CallPromote:
+		if c.Spec != nil && c.Spec.LogoffPolicy == ForceLogoff {
+			image += ", " + ForceLogoff // As it was pushed.
+		}
 		return "promote-pending-image: " + image
 	case CallApplyPending:
 		return fmt.Sprintf("apply-image (pending, %s): %s", image, names(c.Shown))

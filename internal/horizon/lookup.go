@@ -275,15 +275,9 @@ func (p *Pool) is(n Named) bool { return isNamed(n, p.ID, "", p.Name) }
 // VirtualCenter.
 func (c *Client) FindPool(ctx context.Context, name string) (*Pool, error) {
 	n := Named{Name: name}
-	pools, err := c.pools(ctx, equals("name", name))
+	// The one list of a run shows all of them.
+	pools, err := c.RecentPools(ctx)
 	if err != nil {
-		return nil, err
-	}
-	found, err := pick(poolListing.noun, n, pools)
-	if err == nil || len(pools) > 0 {
-		return found, err
-	}
-	if pools, err = c.Pools(ctx); err != nil {
 		return nil, err
 	}
 	return pick(poolListing.noun, n, pools)

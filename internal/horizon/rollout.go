@@ -61,8 +61,10 @@ type Outcome struct {
 	// Claim and Sent are those of the input, with what the work added.
 	Claim *Claim
 	Sent  []SentCall
-	// Made are the calls that this work has made, in the words of a plan.
-	Made []string
+	// Made are the calls that this work has made, in the words of a plan. Resumed says that
+	// a task that was halted is among them.
+	Made    []string
+	Resumed bool
 	// Reached says that the pool is as wanted, as far as was waited for.
 	Reached bool
 	// Warnings are those of the last decision.
@@ -435,6 +437,7 @@ func (w *rollout) remember(err error) {
 	if err == nil && w.out.Reached && w.Input.Purpose == RunImage && s.pw && !s.ours && (!s.held() || !s.cw) {
 		w.out.Claim = &Claim{Target: s.wanted, Canaries: s.adopted()}
 	}
+	w.out.Claim = w.out.Claim.Seen(w.out.Pool, w.out.Sent, w.out.Now)
 	w.out.Sent = Recent(w.out.Sent, s.pool, w.out.Now)
 }
 
@@ -457,5 +460,5 @@ func Recent(sent []SentCall, p *Pool, now time.Time) []SentCall {
 	if p.PendingState != "" {
 		return sent
 	}
-	return slices.DeleteFunc(slices.Clone(sent), func(c SentCall) bool { return now.Sub(c.At) >= unseenFor })
+	return slices.DeleteFunc(slices.Clone(sent), func(c SentCall) bool { return !c.isRecent(now) })
 }

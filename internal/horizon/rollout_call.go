@@ -114,6 +114,7 @@ func ids(refs []MachineRef) []string {
 func (w *rollout) note(sent SentCall, before *Pool) {
 	w.out.Sent = append(w.out.Sent, sent)
 	w.out.Made = append(w.out.Made, sent.String())
+	w.out.Resumed = w.out.Resumed || sent.Kind == CallResume
 	w.Planned.made(sent.Call)
 	if w.Called != nil {
 		w.Called(sent.Call)

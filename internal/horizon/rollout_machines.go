@@ -191,7 +191,10 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 	w.machines, w.out.Machines = nil, n
 	w.tell(fmt.Sprintf("machines %d/%d", n.OnImage, n.Reachable()))
 	if n.OnImage*100 >= percent*n.Reachable() {
-		return true, nil
+		still, err := w.remakes(ctx, image)
+		if err != nil || !still {
+			return err == nil, err
+		}
 	}
 	if err := w.halted(ctx, n, image); err != nil {
 		return false, err
@@ -200,6 +203,23 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 		return false, w.stopped(ctx)
 	}
 	return false, w.look(ctx)
+}
+
+// remakes says whether machines may still be made anew although they show the image: it is
+// the one that they had, with other hardware.
+func (w *rollout) remakes(ctx context.Context, image PoolImage) (bool, error) {
+	c := w.out.Claim
+	if c == nil || c.Spec == nil || !c.Replaces.same(image) {
+		return false, nil
+	}
+	if w.isUnseen() {
+		return true, nil
+	}
+	underWay, halted, err := w.client.PushTasks(ctx, w.PoolID)
+	if err != nil && isPassing(err) {
+		return true, nil
+	}
+	return underWay && halted == nil, err
 }
 
 // canariesOf counts the machines that somebody else has put on an image that is held: they do
@@ -214,10 +234,21 @@ func canariesOf(all []*Machine, image PoolImage) int64 {
 	return n
 }
 
+// isUnseen says whether a call of this work that begins with machines, or begins anew, may
+// not show in them yet.
+func (w *rollout) isUnseen() bool {
+	for _, c := range slices.Backward(w.out.Sent) {
+		if (c.Kind == CallResume || c.Kind == CallPush || c.Kind == CallPromote) && !c.At.Before(w.began) {
+			return w.serverNow().Sub(c.At) < unseenFor
+		}
+	}
+	return false
+}
+
 // halted returns the error for machines that do not come by themselves any more; nil while
 // some are under way.
 func (w *rollout) halted(ctx context.Context, n *MachineCount, image PoolImage) error {
-	if n.Failed == 0 {
+	if n.Failed == 0 || w.isUnseen() {
 		return nil
 	}
 	_, task, err := w.client.PushTasks(ctx, w.PoolID)

@@ -27,10 +27,14 @@ func (d *desktop) apply(ctx context.Context, planned, configured, prior *model, 
 	defer unlock()
 	place := d.place
 	kept.Place = &place
+	if d.isHeldByOther(kept.Instance) {
+		return diag.Diagnostics{d.errorAt(path.Root(attrPool), "another resource has brought it to its image in this run. Nothing was sent.\n\nA pool has one image: keep one of the two resources. If one was only renamed, tell Terraform so with a moved block.")}
+	}
 	previous := types.ObjectNull(imageType)
 	if prior != nil && strings.EqualFold(prior.DesktopPoolID.ValueString(), d.id) {
 		previous = prior.PreviousImage
 	}
+	planned.PreviousImage = previous
 	if err := d.look(ctx); err != nil {
 		return d.ended(ctx, planned, kept, err)
 	}
@@ -52,6 +56,12 @@ func (d *desktop) apply(ctx context.Context, planned, configured, prior *model, 
 	if err != nil {
 		return d.ended(ctx, planned, kept, err)
 	}
+	if kept.Halted != nil {
+		// Somebody may have resumed it since.
+		if _, kept.Halted, err = d.client.PushTasks(ctx, d.id); err != nil {
+			return d.ended(ctx, planned, kept, err)
+		}
+	}
 	in := kept.input(planned.decision(configured))
 	in.Wanted = *wanted
 	if in, err = d.recall(ctx, in); err != nil {
@@ -63,18 +73,22 @@ func (d *desktop) apply(ctx context.Context, planned, configured, prior *model, 
 	}
 	outcome, err := d.client.RollOut(ctx, d.rollout(ctx, &planned.inputs, in, planned.plannedCalls()))
 	kept.learn(outcome)
+	d.made = outcome.Made
 	if outcome.Pool != nil {
 		d.pool = outcome.Pool
 		d.hold(kept.Instance)
 	}
 	kept.Resolved, kept.ResolvedTag = resolved, planned.IMTagID.ValueString()
-	planned.PreviousImage = previous
 	planned.ResolvedImage = resolvedObject(resolved)
 	planned.Machines = machinesObject(outcome.Machines)
 	if err == nil {
 		kept.Unsettled = len(outcome.Unplanned) > 0
 		if outcome.Reached {
 			kept.LastWanted, kept.Versioned = wanted, !planned.IMVersionID.IsNull()
+		}
+		if planned.PlannedCalls.IsUnknown() {
+			planned.emptyPlanned()
+			planned.PlannedCalls = textList(outcome.Made)
 		}
 		d.show(planned, kept)
 		return d.told(outcome)
@@ -157,8 +171,10 @@ func (d *desktop) withdrawal(ctx context.Context, state *model, kept *memory) (h
 		return in, nil
 	}
 	to := imageOf(state.PreviousImage)
+	// The tag may stand for another image by now: what is meant is the snapshot.
+	to.StreamID, to.TagID = "", ""
 	at := path.Root(attrPreviousImage)
-	if to == (horizon.PoolImage{}) {
+	if to.SnapshotID == "" {
 		return in, diag.Diagnostics{d.errorAt(at, fmt.Sprintf("on_destroy is %q, and it is not known what the pool ran before. Nothing was sent.\n\nSet on_destroy = %q and apply that; then destroying leaves the pool as it is.", destroyRollback, destroyKeep))}
 	}
 	in = kept.input(horizon.DecisionInput{
@@ -184,6 +200,9 @@ func (d *desktop) withdraw(ctx context.Context, state *model, kept *memory, call
 		return diag.Diagnostics{d.failure(nil, err)}
 	}
 	defer unlock()
+	if d.isHeldByOther(kept.Instance) {
+		return diag.Diagnostics{d.leftToOther()}
+	}
 	if err := d.look(ctx); err != nil {
 		if errors.Is(err, horizon.ErrNotFound) {
 			return nil
@@ -197,6 +216,7 @@ func (d *desktop) withdraw(ctx context.Context, state *model, kept *memory, call
 	r := d.rollout(ctx, &state.inputs, in, horizon.NewPlannedCalls(calls))
 	r.WaitFor, r.BeforePush = horizon.WaitPublished, nil
 	outcome, err := d.client.RollOut(ctx, r)
+	d.made = outcome.Made
 	if outcome.Pool != nil {
 		d.pool = outcome.Pool
 	}

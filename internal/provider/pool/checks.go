@@ -114,7 +114,8 @@ func (d *desktop) state() diag.Diagnostics {
 // there, and sessions that calls would end are told.
 func (d *desktop) people(ctx context.Context, in *inputs, decide horizon.DecisionInput, calls []horizon.Call) diag.Diagnostics {
 	forced := slices.ContainsFunc(calls, func(c horizon.Call) bool {
-		return c.Kind == horizon.CallPush && c.Spec.LogoffPolicy == horizon.ForceLogoff && c.Spec.Selective == nil
+		wide := c.Kind == horizon.CallPush && c.Spec.Selective == nil || c.Kind == horizon.CallPromote && c.Spec != nil
+		return wide && c.Spec.LogoffPolicy == horizon.ForceLogoff
 	})
 	named := slices.ContainsFunc(calls, func(c horizon.Call) bool { return len(c.Shown) > 0 })
 	if !forced && !named {
@@ -137,7 +138,7 @@ func (d *desktop) people(ctx context.Context, in *inputs, decide horizon.Decisio
 		}
 		if sessions > 0 {
 			diags.Append(diag.NewAttributeWarningDiagnostic(path.Root(attrLogoffPolicy), "Users will be logged off",
-				fmt.Sprintf("%s: %d of %d machines have a session now, which logoff_policy = %q ends.", d.text(), sessions, len(machines), horizon.ForceLogoff)))
+				fmt.Sprintf("%s: %d of %d machines have a session now, which the policy of the push, %s, ends.", d.text(), sessions, len(machines), horizon.ForceLogoff)))
 		}
 	}
 	decide.Machines = &horizon.MachineList{Machines: machines}

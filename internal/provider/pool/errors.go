@@ -28,12 +28,18 @@ func (d *desktop) wording() plan.Wording {
 }
 
 func (d *desktop) errorAt(at path.Path, detail string) diag.Diagnostic {
+	if len(d.made) > 0 {
+		detail = strings.ReplaceAll(detail, nothingSent, "Sent before that: "+callList(d.made)+"; nothing after it.")
+	}
 	return diag.NewAttributeErrorDiagnostic(at, d.unable(), d.text()+": "+detail)
 }
 
 func (d *desktop) warning(summary, detail string) diag.Diagnostic {
 	return diag.NewWarningDiagnostic(summary, d.text()+": "+detail)
 }
+
+// nothingSent ends the first half of an error before the first call.
+const nothingSent = "Nothing was sent."
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

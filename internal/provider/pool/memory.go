@@ -93,10 +93,8 @@ func (m *memory) learn(o *horizon.Outcome) {
 	m.Claim, m.Sent = o.Claim, o.Sent
 	// Also a push that was only adopted may be on its way to machines.
 	m.Unfinished = true
-	for _, c := range o.Sent {
-		if c.Kind == horizon.CallResume && m.Halted != nil && c.TaskID == m.Halted.ID {
-			m.Retried = m.Halted.Failed
-		}
+	if o.Resumed && m.Halted != nil {
+		m.Retried = m.Halted.Failed
 	}
 	if n := o.Machines; n != nil && n.OnImage >= n.Reachable() {
 		m.Unfinished, m.Halted = false, nil

@@ -27,6 +27,8 @@ type desktop struct {
 	// pool is what is known of it; nil for nothing.
 	pool *horizon.Pool
 	verb string
+	// made are the calls that were made, in the words of a plan.
+	made []string
 }
 
 func open(clients *plan.Clients, id, verb string) (*desktop, diag.Diagnostics) {
@@ -50,6 +52,10 @@ func (d *desktop) hold(instance string) {
 
 func (d *desktop) isHeldByOther(instance string) bool {
 	return d.clients.Memory.HeldByOther(d.key(), instance, held)
+}
+
+func (d *desktop) leftToOther() diag.Diagnostic {
+	return d.warning("The desktop pool is left as it is", "another resource has pushed an image to it, or adopted one, in this run.")
 }
 
 // look reads the pool with one list for all pools of a run; one that the list does

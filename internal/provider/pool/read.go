@@ -18,7 +18,7 @@ func (d *desktop) refresh(ctx context.Context, state *model, kept *memory) diag.
 	kept.Place, kept.Pool, kept.Resolved = &place, d.pool, nil
 	imported := state.ParentVMID.IsNull() && state.SnapshotID.IsNull() && state.IMStreamID.IsNull() && state.IMTagID.IsNull() && kept.LastWanted == nil && state.Operation.IsNull()
 	if imported {
-		d.fill(state)
+		d.fill(ctx, state)
 	}
 	if state.fromCatalogue() || kept.LastWanted != nil && kept.LastWanted.Image.TagID != "" {
 		streamID, tagID := state.IMStreamID.ValueString(), state.IMTagID.ValueString()
@@ -35,9 +35,14 @@ func (d *desktop) refresh(ctx context.Context, state *model, kept *memory) diag.
 	}
 	diags := d.tasks(ctx, kept)
 	kept.settle()
+	kept.Claim = kept.Claim.Seen(d.pool, kept.Sent, d.now())
 	in := kept.input(state.decision(state))
 	in.Pool, in.Now, in.Wanted = d.pool, d.now(), state.lastWanted(kept)
 	effective, isWanted := horizon.Effective(in)
+	if kept.LastWanted == nil && isWanted && d.pool.PendingState == "" && !kept.Unsettled {
+		// What was forgotten, or was imported, is known again.
+		kept.LastWanted, kept.Versioned = &in.Wanted, !state.IMVersionID.IsNull()
+	}
 	if !imported && state.report(ctx, d, effective, isWanted, kept) {
 		state.emptyPlanned()
 	}
@@ -63,7 +68,8 @@ func (d *desktop) tasks(ctx context.Context, kept *memory) diag.Diagnostics {
 	if err != nil {
 		return diag.Diagnostics{diag.NewWarningDiagnostic("The tasks of the desktop pool could not be checked", fmt.Sprintf("%s: whether all machines get the image is not known: %v.", d.text(), err))}
 	}
-	kept.Unfinished, kept.Halted = underWay, halted
+	// A task comes when the image is published.
+	kept.Unfinished, kept.Halted = underWay || d.pool.Operation != "NONE", halted
 	return nil
 }
 
@@ -80,7 +86,7 @@ func (m *model) lastWanted(kept *memory) horizon.Target {
 }
 
 // fill takes over what an import finds.
-func (d *desktop) fill(state *model) {
+func (d *desktop) fill(ctx context.Context, state *model) {
 	in := horizon.DecisionInput{Pool: d.pool, Now: d.now()}
 	effective, _ := horizon.Effective(in)
 	if d.pool.ImageSource == "IMAGE_CATALOG" && effective.Image.TagID != "" {
@@ -92,11 +98,12 @@ func (d *desktop) fill(state *model) {
 		state.AddVirtualTPM = types.BoolPointerValue(effective.AddVirtualTPM)
 	}
 	state.ComputeProfile = computeObject(effective.Compute)
-	if d.pool.GridVGPUsEnabled != nil {
-		state.GridVGPUsEnabled = types.BoolPointerValue(effective.GridVGPUsEnabled)
-	}
-	if p := effective.VGPUGridProfile; p != nil && *p != "" {
-		state.VGPUGridProfile = types.StringValue(*p)
+	// Older releases show vGPUs, and no push can set them.
+	if d.client.Supports(ctx, horizon.PushVirtualGPUs) == nil {
+		state.GridVGPUsEnabled = types.BoolPointerValue(d.pool.GridVGPUsEnabled)
+		if p := effective.VGPUGridProfile; p != nil && *p != "" {
+			state.VGPUGridProfile = types.StringValue(*p)
+		}
 	}
 	state.PreviousImage, state.Machines = types.ObjectNull(imageType), types.ObjectNull(machinesType)
 	state.ResolvedImage = types.ObjectNull(resolvedType)
@@ -191,9 +198,11 @@ func (d *desktop) show(state *model, kept *memory) {
 // it runs.
 func (k *memory) count(state *model, p *horizon.Pool) {
 	c := k.Claim
-	if c == nil || state.PreviousImage.IsUnknown() {
+	if state.PreviousImage.IsUnknown() {
 		state.PreviousImage = types.ObjectNull(imageType)
-		return
+	}
+	if c == nil {
+		return // It may have been forgotten: the state knows more.
 	}
 	led := p.Current.Same(c.Target.Image) && !p.Current.Same(c.Replaces)
 	switch before := imageOf(state.PreviousImage); {

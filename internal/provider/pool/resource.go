@@ -228,10 +228,6 @@ func (r *imageResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 		resp.Diagnostics.Append(d.wording().Elsewhere(d.place, kept.Place))
 		return
 	}
-	if d.isHeldByOther(kept.Instance) {
-		resp.Diagnostics.Append(d.warning("The desktop pool is left as it is", "another resource has pushed an image to it, or adopted one, in this run."))
-		return
-	}
 	var calls []string
 	_ = plan.LoadKey(ctx, req.Private, destroyCalls, &calls)
 	resp.Diagnostics.Append(d.withdraw(ctx, state, kept, calls)...)
