@@ -37,7 +37,6 @@ type historyConfig struct {
 	onDrift    string
 	onConflict string
 	onDestroy  string
-	timeout    string
 }
 
 func (c historyConfig) String() string {
@@ -69,7 +68,7 @@ func (c historyConfig) String() string {
 
 // attributes is the configuration as Terraform gives it to the provider.
 func (c historyConfig) attributes(p *historyPod) map[string]any {
-	a := map[string]any{"desktop_pool_id": p.pools[c.pool].id, "timeouts": map[string]any{"create": "5h", "update": "5h", "delete": "5h"}}
+	a := map[string]any{"desktop_pool_id": p.pools[c.pool].id, "timeouts": map[string]any{"create": "2h", "update": "2h", "delete": "2h"}}
 	wanted := p.images[max(c.image, 0)]
 	if c.tag > 0 {
 		a["im_stream_id"], a["im_tag_id"] = p.stream, p.tags[c.tag-1]
@@ -184,11 +183,23 @@ type historyClaim struct {
 	whole    bool // not selective
 	canaries []string
 	replaces historyImage
+	// over says that the pool was seen without it: what comes after that is another one.
+	over bool
+}
+
+// seen takes note of a pool as it is seen.
+func (m *historyMemory) seen(t historyTruth) {
+	gone := t.op == "NONE" && t.state == ""
+	if m.claim != nil && (gone || t.state != "" && !m.claim.isPending(t)) {
+		claim := *m.claim
+		claim.over = true
+		m.claim = &claim
+	}
 }
 
 // isPending says whether nothing that is shown speaks against the claim being what is pending.
 func (c *historyClaim) isPending(t historyTruth) bool {
-	return c != nil && t.state != "" && c.wanted.image == t.pending && (c.wanted.compute == historyCompute{} || c.wanted.compute == t.pCompute) &&
+	return c != nil && !c.over && t.state != "" && c.wanted.image == t.pending && (c.wanted.compute == historyCompute{} || c.wanted.compute == t.pCompute) &&
 		(!t.settings || flagAgrees(c.wanted.tpm, t.pTPM))
 }
 
@@ -369,7 +380,11 @@ func (d historyDecision) held(claim *historyClaim, may, cw, pw bool) historyVerd
 		}
 		return historyVerdict{row: 14, calls: append(back(canaries), fmt.Sprintf("cancel-scheduled-push-image (%s, held)", t.pending))}
 	case pw && (promoted || !c.selective && may) && !d.withdraws:
-		return historyVerdict{row: 15, calls: []string{"promote-pending-image: " + w.image.String()}}
+		logoff := ""
+		if ours && claim.pushed {
+			logoff = claim.logoff
+		}
+		return historyVerdict{row: 15, calls: []string{promoteLine(w.image, logoff)}}
 	case pw && c.selective && !d.withdraws:
 		if !ours {
 			return historyVerdict{row: 16, open: true, why: " adoption"}
@@ -418,9 +433,17 @@ func (d historyDecision) push(row int) historyVerdict {
 	}
 	calls := []string{d.config.pushLine(d.pod, d.wanted)}
 	if d.config.selective && d.config.promote == 1 && !d.config.start.After(d.now) {
-		calls = append(calls, "promote-pending-image: "+d.wanted.image.String())
+		calls = append(calls, promoteLine(d.wanted.image, d.config.logoff))
 	}
 	return historyVerdict{row: row, calls: calls}
+}
+
+// promoteLine is how a plan shows the promotion of an image that was pushed with a policy.
+func promoteLine(image historyImage, logoff string) string {
+	if logoff == "FORCE_LOGOFF" {
+		return fmt.Sprintf("promote-pending-image: %s, FORCE_LOGOFF", image)
+	}
+	return fmt.Sprintf("promote-pending-image: %s", image)
 }
 
 // pushLine is how a plan shows the push of W.
@@ -510,12 +533,6 @@ func (b historyPush) image(p *historyPod) historyImage {
 		return p.tagged(slices.Index(p.tags, b.Tag))
 	}
 	return p.imageOf(b.Snapshot)
-}
-
-// drawConfig is a configuration to begin with.
-func drawConfig(random *rand.Rand, pool int) historyConfig {
-	c := historyConfig{pool: pool, image: historyImage(random.IntN(3)), waitFor: pickOne(random, "", "", "published", "accepted")}
-	return c
 }
 
 func pickOne[T any](random *rand.Rand, of ...T) T { return of[random.IntN(len(of))] }

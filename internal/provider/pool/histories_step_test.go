@@ -23,6 +23,7 @@ func (r *historyRun) refresh(p *historyProcess, res *historyResource) (refreshed
 		r.fail("a read sent %v", posts)
 	}
 	r.checkPrevious(res, "read", refreshed.state)
+	res.memory.seen(r.pod.truth(r.poolIn(refreshed.state)))
 	return refreshed, true
 }
 
@@ -88,7 +89,9 @@ func (r *historyRun) makePlan(res *historyResource, s historyStep) (plan history
 		plan.deposed = append(plan.deposed, after)
 	}
 	plan.configured = r.configured(res)
-	p.validate(res.config)
+	if len(s.edits) > 0 {
+		p.validate(res.config)
+	}
 	r.pod.look()
 	plan.truth, plan.at = r.pod.truth(res.config.pool), r.pod.clock()
 	plan.wanted = res.config.wanted(r.pod)
@@ -166,7 +169,7 @@ func (r *historyRun) checkPlan(res *historyResource, plan *historyPlan, ok bool)
 	pushes := slices.ContainsFunc(v.calls, func(line string) bool {
 		return strings.HasPrefix(line, "schedule-push-image") && !strings.Contains(line, "rescheduled")
 	})
-	beyond := pushes && res.config.waitFor == "machines" && res.config.start.Sub(plan.at) >= 5*time.Hour
+	beyond := pushes && res.config.waitFor == "machines" && res.config.start.Sub(plan.at) >= 2*time.Hour
 	switch {
 	case !ok && (v.refusal != "" || beyond):
 		r.count("plan refused: " + orElse(v.refusal, "beyond the timeout"))
@@ -243,8 +246,9 @@ type historyAttempt struct {
 	step    historyStep
 	plan    historyPlan
 	process *historyProcess
-	// foreign is when somebody else last changed the pool before the plan.
-	foreign time.Time
+	// foreign is when somebody else last changed the pool before the plan, began when the
+	// apply began.
+	foreign, began time.Time
 }
 
 // disturb arms what disturbs a step in a process.
@@ -297,17 +301,7 @@ func (a *historyAttempt) run() {
 		}
 		r.count("replaced")
 		prior, res.current = nil, nil
-	}
-	if prior == nil {
-		res.current = nil
-		if plan.mode == "replace, create before destroy" {
-			res.deposed = append(res.deposed, plan.refreshed)
-		}
 		res.forget()
-		res.previousSure = true
-	} else if r.poolIn(prior.state) != pool {
-		res.forget()
-		res.previousSure = true
 	}
 	r.pod.look()
 	now := r.pod.truth(pool)
@@ -325,8 +319,12 @@ func (a *historyAttempt) run() {
 		}
 		return
 	}
+	changed = changed || res.config.wanted(r.pod) != plan.wanted // Its tag was moved.
 	if !compatible(plan.change.state, final.state) {
-		if len(private) > 0 && !changed {
+		// What an update diffs against stands in private state.
+		keeps := len(private) > 0 && prior != nil && r.poolIn(prior.state) == pool && !strings.HasPrefix(a.step.fault, "plan-") && !plan.verdict.open &&
+			(res.config.tag == 0 || r.text(prior.state, "im_tag_id") == r.pod.tags[res.config.tag-1])
+		if keeps {
 			r.fail("Provider produced inconsistent final plan (changed %t):\n%s\nplanned\n%s", changed, shown(final.state), shown(plan.change.state))
 		}
 		if !changed && !plan.verdict.open {
@@ -335,9 +333,19 @@ func (a *historyAttempt) run() {
 		r.count("outcome inconsistent final plan")
 		return
 	}
+	if prior == nil || r.poolIn(prior.state) != pool {
+		res.forget()
+		res.previousSure = true
+	}
+	if prior == nil {
+		res.current = nil
+		if plan.mode == "replace, create before destroy" {
+			res.deposed = append(res.deposed, plan.refreshed)
+		}
+	}
 	planned, _ := r.lines(final.state, "planned_calls")
 	settingsOnly := prior != nil && r.attributes(final.state)["operation"].IsKnown()
-	began := r.pod.clock()
+	a.began = r.pod.clock()
 	r.disturb(p, a.step)
 	r.pod.call(res.name)
 	after, ok, diags := p.apply(prior, final, plan.configured)
@@ -362,7 +370,7 @@ func (a *historyAttempt) run() {
 		if cancelled && met {
 			res.unsure = true
 		}
-		a.succeeded(planned, diags, settingsOnly, cancelled, interfered, began)
+		a.succeeded(diags, settingsOnly, cancelled, interfered)
 	default:
 		r.count("outcome failure")
 		res.current = after
@@ -373,7 +381,7 @@ func (a *historyAttempt) run() {
 		res.deposed = nil
 		// The deposed object is planned and deleted by the same process.
 		again := *p
-		again.ctx = r.pod.traced(contextOf(), func() {}, func() {})
+		again.ctx = r.pod.traced(context.Background(), func() {}, func() {})
 		for _, d := range deposed {
 			r.removeDeposed(&again, d)
 		}
@@ -387,9 +395,6 @@ func (a *historyAttempt) run() {
 		}
 	}
 }
-
-// settles says whether a plan looks at the pool anew until it has settled.
-func (v historyVerdict) settles() bool { return v.open }
 
 // kind is what of a pool a decision depends on, without what changes by itself.
 func (t historyTruth) kind(now time.Time) string {
@@ -486,7 +491,11 @@ func (a *historyAttempt) line(post historyPost) string {
 		}
 		return fmt.Sprintf("cancel-scheduled-push-image (%s, held)", post.before.pending)
 	case "promote-pending-image":
-		return fmt.Sprintf("promote-pending-image: %s", post.before.pending)
+		logoff := ""
+		if claim := a.res.memory.claim; claim.isPending(post.before) && claim.pushed {
+			logoff = claim.logoff
+		}
+		return promoteLine(post.before.pending, logoff)
 	case "apply-image":
 		names := strings.Join(post.machines(r), ", ")
 		if strings.Contains(post.pending, "true") {
@@ -534,6 +543,9 @@ func (a *historyAttempt) allowed(post historyPost) {
 		}
 		if post.isReschedule(image) {
 			return
+		}
+		if !r.foreign[post.pool].Before(a.began) {
+			return // Somebody else was quicker.
 		}
 		if w.runsOn(post.before) {
 			r.fail("a push of what the pool runs already: %v", post)
@@ -619,9 +631,10 @@ func warned(diags []*tfprotov6.Diagnostic, summary string) bool {
 }
 
 // succeeded checks what has to hold after an apply that ended in success.
-func (a *historyAttempt) succeeded(planned []string, diags []*tfprotov6.Diagnostic, settingsOnly, cancelled, interfered bool, began time.Time) {
+func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, cancelled, interfered bool) {
 	r, res, c, w := a.r, a.res, a.res.config, a.plan.wanted
-	more, held, run := warned(diags, "needs more than was planned"), warned(diags, "left on another image"), warned(diags, "The run was cancelled")
+	more, run := warned(diags, "needs more than was planned"), warned(diags, "The run was cancelled")
+	held := warned(diags, "left on another image") || settingsOnly && warned(a.plan.change.diags, "left on another image")
 	if run && !cancelled {
 		r.fail("the run was not cancelled:%s", printedHistory(diags))
 	}
@@ -635,6 +648,9 @@ func (a *historyAttempt) succeeded(planned []string, diags []*tfprotov6.Diagnost
 	}
 	t := r.pod.truth(c.pool)
 	r.note("    after: pool %s", t)
+	if !settingsOnly {
+		res.memory.seen(t)
+	}
 	if !held {
 		res.memory.last, res.memory.lastSure = &w, true
 	}
@@ -643,7 +659,7 @@ func (a *historyAttempt) succeeded(planned []string, diags []*tfprotov6.Diagnost
 		claim = nil
 	}
 	runs, pends := w.runsOn(t), w.pendingOn(t, claim)
-	if !settingsOnly && !held && pends && claim == nil && !(runs && t.state == "READY_HELD") {
+	if !settingsOnly && !held && pends && claim == nil && (!runs || t.state != "READY_HELD") {
 		res.memory.claim = &historyClaim{wanted: w, canaries: c.names(r.pod)}
 		if !c.selective {
 			res.memory.claim.canaries = nil
@@ -652,7 +668,7 @@ func (a *historyAttempt) succeeded(planned []string, diags []*tfprotov6.Diagnost
 	}
 	res.unsure = false
 	failing := t.state == "FAILED" || t.state == "UNPUBLISHING"
-	if !runs && !pends && !held && !interfered && !(failing && c.waitFor == "accepted") {
+	if !runs && !pends && !held && !interfered && (!failing || c.waitFor != "accepted") {
 		r.fail("the apply has ended in success, the pool is %s, wanted is %+v", t, w)
 	}
 	r.checkPrevious(res, "apply", res.current.state)
@@ -714,6 +730,7 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		res.forget()
 	}
 	text := printedHistory(diags)
+	r.stuck = r.stuck || strings.Contains(text, "are still on the image that is held")
 	for reason, words := range map[string]string{
 		"publish": "could not be published", "halted": "machines of the desktop pool", "leaving": "are still on the image that is held", "late": "The time that the timeouts argument",
 		"start": "at least 60 s ahead", "conflict": "as it was when this was planned", "else": "by somebody else",
@@ -843,10 +860,11 @@ func (r *historyRun) destroyStep(res *historyResource, s historyStep) {
 		r.count("outcome destroy failed")
 		text := printedHistory(diags)
 		disturbed := met || s.cancel > 0 || r.foreign[pool].After(state.at)
-		trouble := strings.Contains(text, "are still on the image") || strings.Contains(text, "could not be published") || strings.Contains(text, "The time that the timeouts argument")
+		trouble := strings.Contains(text, "are still on the image") || strings.Contains(text, "in use by machines") || strings.Contains(text, "could not be published") || strings.Contains(text, "The time that the timeouts argument")
 		if !disturbed && !trouble && !state.verdict.open {
 			r.fail("a destruction without trouble failed:%s", text)
 		}
+		r.stuck = r.stuck || trouble
 		res.current = after
 		res.unsure, res.previousSure = true, false
 	}
@@ -929,7 +947,8 @@ func (r *historyRun) destroyed(res *historyResource, e historyEnd, posts []histo
 	}
 	for _, post := range posts {
 		claim := res.memory.claim
-		if strings.HasPrefix(post.action, "cancel") && !res.unsure && !(e.config.overwrites() && e.onDestroy == "rollback") && (!claim.isPending(post.before) || claim != nil && !claim.pushed && e.onDestroy != "rollback") {
+		may := e.config.overwrites() && e.onDestroy == "rollback" || claim.isPending(post.before) && (claim.pushed || e.onDestroy == "rollback")
+		if strings.HasPrefix(post.action, "cancel") && !res.unsure && !may {
 			r.fail("the destruction takes back what this resource did not push: %v", post)
 		}
 		r.count("destroy sent " + post.action)
@@ -947,10 +966,8 @@ func (res *historyResource) forget() {
 func destroyLines(diags []*tfprotov6.Diagnostic) []string {
 	for _, d := range diags {
 		if _, lines, ok := strings.Cut(d.Detail, ":\n\n  "); ok && strings.HasPrefix(d.Summary, "Destroying") {
-			return strings.Split(lines, "\n  ")
+			return strings.Split(plainNames(lines), "\n  ")
 		}
 	}
 	return nil
 }
-
-func contextOf() context.Context { return context.Background() }

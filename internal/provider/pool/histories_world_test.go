@@ -52,7 +52,6 @@ type historyPod struct {
 	left   int // requests that the fault still disturbs
 	skip   int
 	dead   bool
-	count  int
 }
 
 type historyPool struct {
@@ -84,7 +83,7 @@ func (p historyPost) String() string {
 // historyFault is a disturbance of requests.
 type historyFault struct {
 	kind string
-	// writes are disturbed, else reads.
+	// writes are disturbed, else reads; so many of them.
 	writes bool
 	count  int
 }
@@ -99,10 +98,10 @@ var historyAssumptions = map[string][]string{
 	"horizon-apply-sessions":      {"wait", "logged-off"},
 }
 
-func newHistoryPod(t testing.TB, seed uint64, assumptions map[string]string) *historyPod {
+func newHistoryPod(t testing.TB, assumptions map[string]string) *historyPod {
 	t.Helper()
 	withoutOwnPod()
-	p := &historyPod{prefix: fmt.Sprintf("/h%d-%d", seed, historyNumber.Add(1)), stale: map[string]historyStale{}}
+	p := &historyPod{prefix: fmt.Sprintf("/h%d", historyNumber.Add(1)), stale: map[string]historyStale{}}
 	all := map[string]string{"horizon-call-visible": "0s"}
 	for name, value := range assumptions {
 		all[name] = value
@@ -187,6 +186,8 @@ func (p *historyPod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			kind = p.fault.kind
 		}
 	}
+	// Nobody on the way has another clock.
+	w.Header()["Date"] = []string{p.clock().UTC().Format(http.TimeFormat)}
 	if p.dead || kind == "reset" {
 		panic(http.ErrAbortHandler)
 	}
@@ -198,7 +199,6 @@ func (p *historyPod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if kind == "429" || kind == "503 later" {
 			w.Header().Set("Retry-After", "7")
 		}
-		w.Header()["Date"] = []string{p.clock().UTC().Format(http.TimeFormat)}
 		w.WriteHeader(status)
 		return
 	}
