@@ -79,6 +79,10 @@ func NewWorkspace(t testing.TB, options Options) *Workspace {
 		"TF_INPUT":           "0",
 		"CHECKPOINT_DISABLE": "1",
 	}
+	// Tests may trade memory for time; benchmarks must not.
+	if percent := os.Getenv("GOGC"); percent != "" {
+		w.environment["GOGC"] = percent
+	}
 	maps.Copy(w.environment, options.Environment)
 	return w
 }

@@ -33,7 +33,7 @@ const (
 	historyVariable = "IMAGEOPS_POOL_HISTORY"
 
 	historySteps     = 10
-	defaultHistories = 150
+	defaultHistories = 1000
 	historyWorkers   = 8
 	// mostShrinks is how many shorter histories are tried in place of one that fails.
 	mostShrinks = 25
