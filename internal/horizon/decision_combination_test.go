@@ -72,7 +72,7 @@ func (c combination) row() int {
 	switch {
 	case c.operation == "FINAL_UNPUBLISH":
 		return 1
-	case c.hold == "hold" && drift && !(c.state == "FAILED" && pw):
+	case c.hold == "hold" && drift && (c.state != "FAILED" || !pw):
 		return 2
 	case !known:
 		return 21

@@ -431,6 +431,14 @@ func (a *historyAttempt) account(posts []historyPost, planned []string) {
 		if at < 0 && last >= 0 && covers(planned[last], line) {
 			at = last // Again, since the first one was not taken, or that is not known.
 		}
+		if at < 0 && !r.foreign[post.pool].Before(a.began) {
+			// Somebody was faster than the call that was decided: no call has a condition. It is
+			// what was planned, on what is there now.
+			at = slices.IndexFunc(planned[next:], func(l string) bool { return strings.HasPrefix(l, actionOf(line)) })
+			if at >= 0 {
+				at += next
+			}
+		}
 		if at < 0 {
 			r.fail("a call that was not planned: %q, planned %q, the pool %s", line, planned, post.before)
 		}
@@ -527,11 +535,11 @@ func (a *historyAttempt) allowed(post historyPost) {
 	claim := res.memory.claim
 	switch {
 	case strings.HasPrefix(post.action, "cancel"):
-		if !claim.isPending(post.before) && !c.overwrites() && !res.unsure {
+		if !claim.isPending(post.before) && !c.overwrites() && !res.unsure && r.foreign[post.pool].Before(a.began) {
 			r.fail("a cancel of what is not of this resource: %v", post)
 		}
 	case strings.HasPrefix(post.action, "promote"):
-		if post.before.pending != w.image {
+		if post.before.pending != w.image && r.foreign[post.pool].Before(a.began) {
 			r.fail("a promotion of another image than %s: %v", w.image, post)
 		}
 	case strings.HasPrefix(post.action, "schedule"):
@@ -729,6 +737,10 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 	if a.plan.creates && res.current == nil {
 		res.forget()
 	}
+	if res.current != nil && r.poolIn(res.current.state) != res.config.pool {
+		res.forget() // The state is still about the former pool.
+		res.previousSure = false
+	}
 	text := printedHistory(diags)
 	r.stuck = r.stuck || strings.Contains(text, "are still on the image that is held")
 	for reason, words := range map[string]string{
@@ -742,12 +754,20 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 	trouble := strings.Contains(text, "could not be published") || strings.Contains(text, "have failed") || strings.Contains(text, "are still on the image") ||
 		strings.Contains(text, "The time that the timeouts argument") || a.startPasses() ||
 		// Which machines are canaries of somebody cannot be seen where both images are one.
+		// A push that failed is shown as over, and is not.
+		strings.Contains(text, "a pending image in state FAILED") ||
 		strings.Contains(text, "in use by machines") && a.plan.truth.pending == a.plan.truth.current ||
 		// What was waited for has turned out to be somebody's canary.
 		(a.plan.verdict.row == 7 || a.plan.verdict.row == 13) && strings.Contains(text, "somebody else holds")
 	if !met && !cancelled && !interfered && !trouble && !a.plan.verdict.open {
 		r.fail("an apply without trouble failed:%s", text)
 	}
+}
+
+// actionOf is the first word of a line.
+func actionOf(line string) string {
+	action, _, _ := strings.Cut(line, " ")
+	return action
 }
 
 // countPrevious notes what previous_image has to be once the image of a push has come.
