@@ -150,6 +150,8 @@ type rollout struct {
 	slot     *Slot // nil: none is held
 	unused   bool  // nothing was pushed in the slot
 	unsent   int
+	settling time.Time // since when it looks at machines that had the image before
+	remade   bool      // some of them were seen to be made anew
 	told     string
 }
 

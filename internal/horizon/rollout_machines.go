@@ -190,11 +190,8 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 	}
 	w.machines, w.out.Machines = nil, n
 	w.tell(fmt.Sprintf("machines %d/%d", n.OnImage, n.Reachable()))
-	if n.OnImage*100 >= percent*n.Reachable() {
-		still, err := w.remakes(ctx, image)
-		if err != nil || !still {
-			return err == nil, err
-		}
+	if still := w.remakes(n, image); !still && n.OnImage*100 >= percent*n.Reachable() {
+		return true, nil
 	}
 	if err := w.halted(ctx, n, image); err != nil {
 		return false, err
@@ -205,21 +202,19 @@ func (w *rollout) settle(ctx context.Context) (bool, error) {
 	return false, w.look(ctx)
 }
 
-// remakes says whether machines may still be made anew although they show the image: it is
-// the one that they had, with other hardware.
-func (w *rollout) remakes(ctx context.Context, image PoolImage) (bool, error) {
+// remakes says whether machines may still begin to be made anew although they show the
+// image: it is the one that they had, with other hardware. Once some are under way, they
+// do not count until they are done.
+func (w *rollout) remakes(n *MachineCount, image PoolImage) bool {
 	c := w.out.Claim
 	if c == nil || c.Spec == nil || !c.Replaces.same(image) {
-		return false, nil
+		return false
 	}
-	if w.isUnseen() {
-		return true, nil
+	if w.settling.IsZero() {
+		w.settling = w.serverNow()
 	}
-	underWay, halted, err := w.client.PushTasks(ctx, w.PoolID)
-	if err != nil && isPassing(err) {
-		return true, nil
-	}
-	return underWay && halted == nil, err
+	w.remade = w.remade || n.OnImage < n.Reachable()
+	return !w.remade && w.serverNow().Sub(w.settling) < unseenFor
 }
 
 // canariesOf counts the machines that somebody else has put on an image that is held: they do

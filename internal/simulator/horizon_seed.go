@@ -175,6 +175,20 @@ func (s *Simulator) SnapshotsOf(vcenterID, vmID string) map[string]string {
 	return nil
 }
 
+// SetIncompatible says why a snapshot of a VM is unfit to be an image, by Horizon's values; with
+// none it is fit. A VM or a snapshot that does not exist is an error.
+func (s *Simulator) SetIncompatible(vcenterID, vmID, snapshotID string, reasons ...string) error {
+	s.horizon.mu.Lock()
+	defer s.horizon.mu.Unlock()
+	if vc := s.horizon.vcenter(vcenterID); vc != nil && vc.vm(vmID) != nil {
+		if snapshot := vc.vm(vmID).snapshot(snapshotID); snapshot != nil {
+			snapshot.incompatible = reasons
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no snapshot %s of virtual machine %s in vCenter %s", snapshotID, vmID, vcenterID)
+}
+
 // CatalogueObject returns a stream, version, tag or asset as an administrator
 // reads it, or nil when there is none of this id.
 func (s *Simulator) CatalogueObject(id string) map[string]any {

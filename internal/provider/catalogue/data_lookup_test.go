@@ -172,7 +172,11 @@ func (w *dataWorld) costs(t *testing.T, release string, searches []dataSearch) {
 		t.Errorf("there were %d sign-ins", got["POST login"])
 	}
 	for kind, n := range searched {
-		if got[kind] < n || got[kind] > n+dataVersions[kind] {
+		least := n
+		if kind == "desktop_pool" {
+			least = 1 // Those by name share a list.
+		}
+		if got[kind] < least || got[kind] > n+dataVersions[kind] {
 			t.Errorf("release %s: %d searches for a %s took %d requests", release, n, kind, got[kind])
 		}
 	}

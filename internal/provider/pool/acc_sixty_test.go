@@ -33,7 +33,9 @@ func TestAccSixtyPools(t *testing.T) {
 	stop := watchPublishing(pod, &most)
 	w := workspaceWith(t, pod, `horizon = { poll_interval = "50ms", max_concurrent_publishes = 7 }`, poolsOf(pools, vm, s["v2"]))
 	pod.ResetRequests()
+	began := time.Now()
 	w.Apply("-parallelism=10").MustSucceed(t)
+	took := time.Since(began)
 	stop()
 	if n := pod.Count("POST", "login"); n != 2 { // The plan and the apply are a process each.
 		t.Errorf("%d sign-ins", n)
@@ -43,6 +45,11 @@ func TestAccSixtyPools(t *testing.T) {
 	}
 	if most > 7 || most < 2 {
 		t.Errorf("%d pools were publishing at once", most)
+	}
+	// Ten resources wait at a time, and each looks once per interval; besides, each looks when
+	// it begins and when it is admitted, and whoever waits for a turn looks for the others.
+	if looks, most := pod.Count("GET", "inventory"), int(took/(50*time.Millisecond))*11+60*4; looks > most {
+		t.Errorf("%d requests for pools in %s, want at most %d", looks, took, most)
 	}
 	t.Logf("%d requests for pools, at most %d publishing at once", pod.Count("GET", "inventory"), most)
 	w.Run("apply", "-refresh-only", "-auto-approve", "-no-color").MustSucceed(t)

@@ -174,7 +174,10 @@ func TestQuirks(t *testing.T) {
 			expectCalls(w.t, w.pod.Pod)
 		}},
 		{"a snapshot of a VM that runs is unfit", func(w *rowWorld) {
-			w.image(w.v2, members{"desktop_pool_id": engineering})
+			w.must(w.pod.SetIncompatible(simulator.HorizonVCenterID, w.vm, w.v2, "POWERED_ON"))
+			w.image(w.v2, nil)
+			w.planned("Horizon holds the snapshot to be unfit", "POWERED_ON")
+			w.image(w.v3, nil)
 			w.succeeds()
 			if strings.Contains(w.warned, "unfit") {
 				w.t.Errorf("%s", w.warned)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +133,18 @@ func TestAccImportBeforeVGPUs(t *testing.T) {
 	w.Run("plan", "-generate-config-out=generated.tf", "-no-color").MustSucceed(t)
 	w.Apply().MustSucceed(t)
 	noop(t, w)
+}
+
+// Machines that get other hardware show the image before they are made anew.
+func TestMachinesAreWaitedForThatGetOtherHardware(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v1, members{"compute_profile": members{"num_cpus": 2, "num_cores_per_socket": 1, "ram_mb": 4096}, "wait_for": "machines"})
+	w.succeeds()
+	for name, m := range w.pod.PoolMachines("ENGINEERING") {
+		managed, _ := m["managed_machine_data"].(map[string]any)
+		if fmt.Sprint(managed["memory_mb"]) != "4096" {
+			t.Errorf("%s has %v MB", name, managed["memory_mb"])
+		}
+	}
 }
