@@ -376,7 +376,7 @@ func Decide(in DecisionInput) Decision {
 		d.Row = r.Number
 		return s.conclude(d)
 	}
-	panic("the last row matches always")
+	panic("the last row matches always") // Row 21 has no condition; a test goes through all combinations.
 }
 
 // Effective returns the image that a pool has, or will have once what is under way

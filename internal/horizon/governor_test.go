@@ -203,7 +203,7 @@ func TestGovernorLetsSoManyPublishAtATime(t *testing.T) {
 				t.Fatal(err)
 			}
 			third, fourth := e.admit(t.Context(), g, 3), e.admit(t.Context(), g, 4)
-			time.Sleep(time.Hour)
+			time.Sleep(time.Hour) // In a bubble, whose clock costs no time; so do those below.
 			if len(third) > 0 || len(fourth) > 0 {
 				t.Fatalf("%s: more than two at a time", name)
 			}
@@ -258,7 +258,7 @@ func TestGovernorKeepsPushesApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		second, third := e.admit(t.Context(), g, 2), e.admit(t.Context(), g, 3)
-		time.Sleep(20 * time.Second)
+		time.Sleep(20 * time.Second) // In a bubble.
 		if len(second) > 0 {
 			t.Fatal("it is admitted while another push is being sent")
 		}
@@ -276,7 +276,7 @@ func TestGovernorKeepsPushesApart(t *testing.T) {
 			t.Errorf("%v after %s: %q", a.err, a.after, a.reasons)
 		}
 		a.slot.Pushed(pushedNow())
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // In a bubble.
 		fourth, fifth := e.admit(t.Context(), g, 4), e.admit(t.Context(), g, 5)
 		a = <-fourth
 		if a.err != nil || a.after != 29900*time.Millisecond || a.reasons[0] != want[1] {
@@ -304,7 +304,7 @@ func TestGovernorLooksAfterPoolsWhosePusherHasGone(t *testing.T) {
 				for n := range many {
 					waiting = append(waiting, e.admit(t.Context(), g, 10+n))
 				}
-				time.Sleep(35 * time.Second)
+				time.Sleep(35 * time.Second) // In a bubble.
 				for n := range many {
 					end(e, 0, estatePool(n))
 				}

@@ -43,7 +43,7 @@ var (
 func refusalSchema(text string) *openapi3.Schema {
 	schema := openapi3.NewSchema()
 	if err := schema.UnmarshalJSON([]byte(text)); err != nil {
-		panic(fmt.Sprintf("contract: a schema of refusals is broken: %v", err))
+		panic(fmt.Sprintf("contract: a schema of refusals is broken: %v", err)) // The schemas stand above.
 	}
 	return schema
 }

@@ -217,7 +217,7 @@ func waitForCall(t *testing.T, pod *acceptance.Pod, n int) {
 		if len(calls(pod)) >= n {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // The pace of asking: terraform is a process of its own.
 	}
 	t.Fatalf("no call within 12 s: %v", calls(pod))
 }

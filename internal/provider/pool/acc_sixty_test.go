@@ -89,7 +89,7 @@ func watchPublishing(pod *acceptance.Pod, most *int) (stop func()) {
 				}
 			}
 			*most = max(*most, n)
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // The pace of looking, which leaves the pod to the provider.
 		}
 	}()
 	return func() { close(done); <-ended }

@@ -717,7 +717,7 @@ func (r *historyRun) run(steps []historyStep) {
 			r.outside(o)
 		}
 		r.step(res, s)
-		time.Sleep(s.rest)
+		time.Sleep(s.rest) // In a bubble, as all of a history.
 		r.pod.ahead.Add(int64(s.leap))
 		r.pod.look()
 	}
