@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -30,6 +32,8 @@ type Options struct {
 	ProviderFolder string
 	// CommandLimit bounds one command; 0 means five minutes.
 	CommandLimit time.Duration
+	// Measured says that commands run as those of users, without what makes tests faster.
+	Measured bool
 }
 
 // Workspace is a folder with a configuration in which the real terraform, or
@@ -79,9 +83,16 @@ func NewWorkspace(t testing.TB, options Options) *Workspace {
 		"TF_INPUT":           "0",
 		"CHECKPOINT_DISABLE": "1",
 	}
-	// Tests may trade memory for time; benchmarks must not.
-	if percent := os.Getenv("GOGC"); percent != "" {
-		w.environment["GOGC"] = percent
+	if !options.Measured {
+		// Of a short command, half of the time is for the keys of the connection between
+		// terraform and provider.
+		w.environment["TF_DISABLE_PLUGIN_TLS"] = "1"
+		// What the tests themselves run with.
+		for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+			if value := os.Getenv(name); value != "" {
+				w.environment[name] = value
+			}
+		}
 	}
 	maps.Copy(w.environment, options.Environment)
 	return w
@@ -177,15 +188,83 @@ func (w *Workspace) ShowPlan(file string) *tfjson.Plan {
 	return &plan
 }
 
-// ShowState returns the state.
-func (w *Workspace) ShowState() *tfjson.State {
+// State is what a state file holds of the root module.
+type State struct {
+	Outputs map[string]any
+	// Resources stand by address; that of a data source begins with "data.".
+	Resources map[string]*Instance
+}
+
+// Instance is an instance of a resource in the state.
+type Instance struct {
+	Attributes map[string]any
+	Tainted    bool
+}
+
+// State reads the state file, which is quicker than `terraform show`. It is empty without a
+// file, and with the empty one that stands from when the first terraform locks it. Deposed
+// objects are left out.
+func (w *Workspace) State() State {
 	w.t.Helper()
-	var state tfjson.State
-	output := w.Run("show", "-json").MustSucceed(w.t).Stdout
-	if err := state.UnmarshalJSON([]byte(output)); err != nil {
-		w.t.Fatalf("decoding the state: %v\n%s", err, output)
+	state := State{Outputs: map[string]any{}, Resources: map[string]*Instance{}}
+	content, err := os.ReadFile(filepath.Join(w.folder, "terraform.tfstate"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.t.Fatal(err)
 	}
-	return &state
+	if len(content) == 0 {
+		return state
+	}
+	var file struct {
+		Version int
+		Outputs map[string]struct{ Value any }
+		// One entry for each block, with an instance for each key of for_each.
+		Resources []struct {
+			Mode, Type, Name string
+			Instances        []struct {
+				IndexKey   any `json:"index_key"`
+				Deposed    string
+				Status     string
+				Attributes map[string]any
+			}
+		}
+	}
+	if err := json.Unmarshal(content, &file); err != nil || file.Version != 4 {
+		w.t.Fatalf("the state is of version %d, want 4: %v\n%s", file.Version, err, content)
+	}
+	for name, output := range file.Outputs {
+		state.Outputs[name] = output.Value
+	}
+	for _, r := range file.Resources {
+		address := r.Type + "." + r.Name
+		if r.Mode == "data" {
+			address = "data." + address
+		}
+		for _, instance := range r.Instances {
+			if instance.Deposed != "" {
+				continue
+			}
+			at := address
+			switch key := instance.IndexKey.(type) {
+			case string:
+				at = fmt.Sprintf("%s[%q]", address, key)
+			case float64:
+				at = fmt.Sprintf("%s[%.0f]", address, key)
+			}
+			state.Resources[at] = &Instance{Attributes: instance.Attributes, Tainted: instance.Status == "tainted"}
+		}
+	}
+	return state
+}
+
+// Attributes returns the attributes of a resource in the state, and fails the test when
+// it is not there.
+func (w *Workspace) Attributes(address string) map[string]any {
+	w.t.Helper()
+	instance := w.State().Resources[address]
+	if instance == nil {
+		w.t.Fatalf("no %s in the state", address)
+	}
+	return instance.Attributes
 }
 
 // Files returns the content of everything that the commands have left behind:

@@ -1,10 +1,12 @@
 package acceptance
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +41,7 @@ func TestWorkspaceGoesThroughALife(t *testing.T) {
 	if result.Duration <= 0 {
 		t.Errorf("duration %v", result.Duration)
 	}
-	if value := w.ShowState().Values.Outputs["value"].Value; value != "v1" {
+	if value := w.State().Outputs["value"]; value != "v1" {
 		t.Errorf("output %v, want v1", value)
 	}
 	if code := w.Plan("-detailed-exitcode").ExitCode; code != 0 {
@@ -51,8 +53,8 @@ func TestWorkspaceGoesThroughALife(t *testing.T) {
 	}
 	w.Apply().MustSucceed(t)
 	w.Destroy().MustSucceed(t)
-	if values := w.ShowState().Values; values != nil {
-		t.Errorf("after destroy the state holds %+v", values)
+	if state := w.State(); len(state.Outputs)+len(state.Resources) > 0 {
+		t.Errorf("after destroy the state holds %+v", state)
 	}
 }
 
@@ -61,10 +63,62 @@ func TestWorkspaceImports(t *testing.T) {
 	w := builtInWorkspace(t, nil)
 	w.Write("main.tf", `resource "terraform_data" "this" {}`)
 	w.Import("terraform_data.this", "an-id").MustSucceed(t)
-	resources := w.ShowState().Values.RootModule.Resources
-	if len(resources) != 1 || resources[0].AttributeValues["id"] != "an-id" {
-		t.Errorf("state holds %+v", resources)
+	if id := w.Attributes("terraform_data.this")["id"]; id != "an-id" || len(w.State().Resources) != 1 {
+		t.Errorf("state holds %+v", w.State())
 	}
+}
+
+// TestWorkspaceReadsTheStateAsTerraformShowsIt holds what is read from the file against
+// what terraform says of it.
+func TestWorkspaceReadsTheStateAsTerraformShowsIt(t *testing.T) {
+	t.Parallel()
+	w := builtInWorkspace(t, nil)
+	w.Write("main.tf", `
+resource "terraform_data" "one" { input = { text = "x", list = [1, null], flag = true } }
+resource "terraform_data" "counted" {
+  count = 2
+  input = count.index
+}
+resource "terraform_data" "each" {
+  for_each = toset(["a b", "\"c\""])
+  input    = each.key
+}
+output "value" { value = { one = terraform_data.one.output } }
+`)
+	w.Apply().MustSucceed(t)
+	w.Run("taint", "terraform_data.counted[1]").MustSucceed(t)
+	var shown tfjson.State
+	if err := shown.UnmarshalJSON([]byte(w.Run("show", "-json").MustSucceed(t).Stdout)); err != nil {
+		t.Fatal(err)
+	}
+	want := State{Outputs: map[string]any{}, Resources: map[string]*Instance{}}
+	for name, output := range shown.Values.Outputs {
+		want.Outputs[name] = output.Value
+	}
+	for _, r := range shown.Values.RootModule.Resources {
+		want.Resources[r.Address] = &Instance{Attributes: r.AttributeValues, Tainted: r.Tainted}
+	}
+	// The file says of a value without a type of its own which type it has, too.
+	got := w.State()
+	for _, instance := range got.Resources {
+		for name, value := range instance.Attributes {
+			if typed, ok := value.(map[string]any); ok && typed["type"] != nil {
+				instance.Attributes[name] = typed["value"]
+			}
+		}
+	}
+	if len(want.Resources) != 5 || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %s, shown %s", jsonOf(t, got), jsonOf(t, want))
+	}
+}
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestWorkspaceFailsWithTheMessageAsOneSentence(t *testing.T) {
@@ -92,7 +146,7 @@ func TestWorkspaceIgnoresTheCallersEnvironment(t *testing.T) {
 	w := builtInWorkspace(t, nil)
 	w.Write("main.tf", dataResource)
 	w.Apply().MustSucceed(t)
-	if value := w.ShowState().Values.Outputs["value"].Value; value != "v1" {
+	if value := w.State().Outputs["value"]; value != "v1" {
 		t.Errorf("output %v, want v1", value)
 	}
 }

@@ -50,24 +50,9 @@ func noop(t *testing.T, w *acceptance.Workspace, args ...string) {
 	}
 }
 
-// attributes returns the attributes of a resource in the state.
-func attributes(t *testing.T, w *acceptance.Workspace, address string) map[string]any {
-	t.Helper()
-	state := w.ShowState()
-	if state.Values != nil {
-		for _, r := range state.Values.RootModule.Resources {
-			if r.Address == address {
-				return r.AttributeValues
-			}
-		}
-	}
-	t.Fatalf("no %s in the state", address)
-	return nil
-}
-
 func idOf(t *testing.T, w *acceptance.Workspace, address string) string {
 	t.Helper()
-	id, _ := attributes(t, w, address)["id"].(string)
+	id, _ := w.Attributes(address)["id"].(string)
 	if id == "" {
 		t.Fatalf("%s has no id", address)
 	}
@@ -439,7 +424,7 @@ func TestAccAnotherPodHasNotLostIt(t *testing.T) {
 		w.SetEnvironment(name, value)
 	}
 	w.Plan().MustFail(t, "Unable to read image management stream", "is not visible from the Horizon pod at", "it was managed from the Horizon pod at", "terraform state rm")
-	if attributes(t, w, "imageops_image_management_stream.this") == nil {
+	if w.State().Resources["imageops_image_management_stream.this"] == nil {
 		t.Error("the state was emptied")
 	}
 }

@@ -51,7 +51,7 @@ func TestAccACreateWaitsForTheStatus(t *testing.T) {
 	}
 	must(t, pod.WriteCatalogueObject(id, map[string]any{"status": "AVAILABLE"}))
 	p.Wait().MustSucceed(t)
-	if got := attributes(t, w, asset); got["current_status"] != "AVAILABLE" || got["status"] != "DEPLOYING_VM" {
+	if got := w.Attributes(asset); got["current_status"] != "AVAILABLE" || got["status"] != "DEPLOYING_VM" {
 		t.Errorf("the state has status %v, current_status %v", got["status"], got["current_status"])
 	}
 	noop(t, w)
@@ -134,7 +134,7 @@ func TestAccAStatusThatMovesByItself(t *testing.T) {
 	}
 	p.Wait().MustSucceed(t)
 	noop(t, w)
-	if got := attributes(t, w, asset)["current_status"]; got != "AVAILABLE" {
+	if got := w.Attributes(asset)["current_status"]; got != "AVAILABLE" {
 		t.Errorf("current_status is %v", got)
 	}
 }

@@ -83,13 +83,9 @@ func dataBlock(kind, name string, arguments ...string) string {
 func dataFound(t *testing.T, w *acceptance.Workspace) map[string]map[string]any {
 	t.Helper()
 	found := map[string]map[string]any{}
-	state := w.ShowState()
-	if state.Values == nil {
-		return found
-	}
-	for _, r := range state.Values.RootModule.Resources {
-		if name, ok := strings.CutPrefix(r.Address, "data.imageops_"); ok {
-			found[name] = r.AttributeValues
+	for address, instance := range w.State().Resources {
+		if name, ok := strings.CutPrefix(address, "data.imageops_"); ok {
+			found[name] = instance.Attributes
 		}
 	}
 	return found

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -1189,8 +1188,6 @@ func (k *faultKind) order() int {
 // destruction that leaves the catalogue as it was.
 func TestEveryRequestToTheCatalogueFailed(t *testing.T) {
 	t.Parallel()
-	// Thousands of processes of the provider live shortly, in this one.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	operations := faultOperations()
 	references := map[*faultOperation]*faultReference{}
 	for _, o := range operations {

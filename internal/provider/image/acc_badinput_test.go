@@ -322,7 +322,7 @@ func TestAccQuotas(t *testing.T) {
 			w.PlanSaved("over.plan").MustSucceed(t).MustContain(t, "Warning: ", "129 custom properties", "quota is 128", "nothing written")
 			oneError(t, w.ApplySaved("over.plan"), "", id, "413", "Attempted: 129, Maximum: 128", "Remove some, or ask for a larger quota")
 			equalJSON(t, "the image after the refusal", s.metadataOf(id), before)
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("a create that wrote nothing left %v in state", found)
 			}
 			metadata(w, id, `  min_ram    = 512
@@ -361,20 +361,20 @@ func TestAccVisibilityThatNeedsRights(t *testing.T) {
   tags       = ["golden"]`)
 		oneError(t, w.Apply(), "visibility", id, "403", "publicize_image", "not allowed", "role")
 		equalJSON(t, "the image after the refusal", s.metadataOf(id), before)
-		if found := state(t, w, this); found != nil {
+		if found := w.State().Resources[this]; found != nil {
 			t.Errorf("a create that wrote nothing left %v in state", found)
 		}
 
 		// The same as an update: what was there stays, on the image and in state.
 		metadata(w, id, `  properties = { os_distro = "ubuntu" }`)
 		w.Apply().MustSucceed(t)
-		kept := state(t, w, this)
+		kept := w.Attributes(this)
 		before = s.metadataOf(id)
 		metadata(w, id, `  visibility = "public"
   properties = { os_distro = "alma" }`)
 		oneError(t, w.Apply(), "visibility", id, "403", "not allowed")
 		equalJSON(t, "the image after the refused update", s.metadataOf(id), before)
-		got := state(t, w, this)
+		got := w.Attributes(this)
 		for _, name := range []string{"properties", "restore_patch", "visibility", "tags"} {
 			equalJSON(t, name+" in state after the refused update", got[name], kept[name])
 		}
@@ -528,7 +528,7 @@ resource "imageops_image_metadata" "this" {
 		}
 		w.ApplySaved("create.plan").MustSucceed(t)
 		s.expect(t, id, map[string]any{"os_distro": "ubuntu", "os_version": "24.04", "tags": []string{"foreign", "golden"}})
-		if got := fmt.Sprint(state(t, w, this)["planned_changes"]); !strings.Contains(got, `replace /os_distro "debian" -> "ubuntu"`) {
+		if got := fmt.Sprint(w.Attributes(this)["planned_changes"]); !strings.Contains(got, `replace /os_distro "debian" -> "ubuntu"`) {
 			t.Errorf("planned_changes after apply is %s", got)
 		}
 		noop(t, w)

@@ -84,7 +84,7 @@ func TestAccBetweenPlanAndApply(t *testing.T) {
 						if hidden, _ := unknown["planned_patch"].(bool); hidden != (verb == "create" && policy == "overwrite") {
 							t.Errorf("planned_patch unknown: %v", hidden)
 						}
-						stateBefore := state(t, w, this)
+						stateBefore := w.State().Resources[this]
 						s.proxy.Reset()
 
 						event.happen(s, id)
@@ -110,7 +110,7 @@ func TestAccBetweenPlanAndApply(t *testing.T) {
 						if want.fails == "" {
 							noop(t, w)
 						} else {
-							equalJSON(t, "the state after the failure", state(t, w, this), stateBefore)
+							equalJSON(t, "the state after the failure", w.State().Resources[this], stateBefore)
 						}
 						if want.fails == conflict {
 							r.MustContain(t, "/k was", "Nothing was sent", `"wanted"`)

@@ -45,8 +45,8 @@ type results map[string]map[string]any
 func resultsOf(t *testing.T, w *acceptance.Workspace) results {
 	t.Helper()
 	all := results{}
-	for _, r := range w.ShowState().Values.RootModule.Resources {
-		all[strings.TrimPrefix(r.Address, "data.")] = r.AttributeValues
+	for address, instance := range w.State().Resources {
+		all[strings.TrimPrefix(address, "data.")] = instance.Attributes
 	}
 	return all
 }

@@ -39,12 +39,12 @@ func TestAccAKeyFoundEqualAndWrittenBackKeepsItsOriginal(t *testing.T) {
 		w := s.workspace(t)
 		metadata(w, id, `  properties = { k = "same", n = "ours" }`)
 		w.Apply().MustSucceed(t)
-		restore := state(t, w, this)["restore_patch"]
+		restore := w.Attributes(this)["restore_patch"]
 		s.images.Set(id, "/k", "drift")
 		s.images.Set(id, "/n", "drift")
 		w.Apply().MustSucceed(t)
 		s.expect(t, id, map[string]any{"k": "same", "n": "ours"})
-		equalJSON(t, "restore_patch after drift was written back", state(t, w, this)["restore_patch"], restore)
+		equalJSON(t, "restore_patch after drift was written back", w.Attributes(this)["restore_patch"], restore)
 		// The same drift once more: the plan must show it once more.
 		s.images.Set(id, "/k", "drift")
 		s.images.Set(id, "/n", "drift")

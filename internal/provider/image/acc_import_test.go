@@ -41,7 +41,7 @@ func TestAccImportThenDestroySendsNothing(t *testing.T) {
   hw_vif_multiqueue_enabled = true
   properties                = { os_distro = "ubuntu" }`)
 		w.Import(this, id).MustSucceed(t)
-		imported := state(t, w, this)
+		imported := w.Attributes(this)
 		want := map[string]any{
 			"image_id": id, "name": "golden", "visibility": "private", "protected": false, "hidden": false, "min_disk": 0, "min_ram": 512,
 			"tags": []string{"a", "b"}, "tags_exclusive": false, "hw_firmware_type": "uefi", "hw_vif_multiqueue_enabled": true,
@@ -53,7 +53,7 @@ func TestAccImportThenDestroySendsNothing(t *testing.T) {
 		noop(t, w)
 		w.Destroy().MustSucceed(t)
 		s.untouched(t, id, before)
-		if found := state(t, w, this); found != nil {
+		if found := w.State().Resources[this]; found != nil {
 			t.Errorf("after destroy the state has %v", found)
 		}
 	})
@@ -80,7 +80,7 @@ func TestAccImportOfChosenKeys(t *testing.T) {
 		w := s.workspace(t)
 		metadata(w, id, "  hidden = false\n  min_ram = 512\n  hw_firmware_type = \"uefi\"\n  tags = [\"a\"]\n  properties = {\n"+strings.Join(lines, "\n")+"\n  }")
 		w.Import(this, id+"/"+strings.Join(keys, ",")).MustSucceed(t)
-		imported := state(t, w, this)
+		imported := w.Attributes(this)
 		equalJSON(t, "properties in state", imported["properties"], odd)
 		for name, want := range map[string]any{"min_ram": 512, "hw_firmware_type": "uefi", "tags": []string{"a"}, "hidden": false, "name": nil, "visibility": nil, "min_disk": nil, "protected": nil} {
 			equalJSON(t, name+" in state", imported[name], want)
@@ -165,7 +165,7 @@ func TestAccImportThenDropAKey(t *testing.T) {
 		equalJSON(t, "planned_changes", after["planned_changes"], []string{"release /foo (left as it is)", "release /min_ram (left as it is)", "release /tags/b (left as it is)"})
 		w.ApplySaved("drop.plan").MustSucceed(t)
 		noop(t, w)
-		found := state(t, w, this)
+		found := w.Attributes(this)
 		equalJSON(t, "restore_patch", found["restore_patch"], "[]")
 		equalJSON(t, "properties in state", found["properties"], map[string]any{"os_distro": "ubuntu"})
 		equalJSON(t, "min_ram in state", found["min_ram"], nil)
@@ -185,7 +185,7 @@ func TestAccImportThenChangeAKey(t *testing.T) {
 		want := `[{"op":"test","path":"/foo","value":"ours"},{"op":"replace","path":"/foo","value":"theirs"},` +
 			`{"op":"test","path":"/min_ram","value":1024},{"op":"replace","path":"/min_ram","value":512},` +
 			`{"op":"test","path":"/tags/b","value":"b"},{"op":"remove","path":"/tags/b"}]`
-		equalJSON(t, "restore_patch", state(t, w, this)["restore_patch"], want)
+		equalJSON(t, "restore_patch", w.Attributes(this)["restore_patch"], want)
 		noop(t, w)
 		w.Destroy().MustSucceed(t)
 		equalJSON(t, "the image after destroy", s.metadataOf(id), before)
@@ -238,7 +238,7 @@ func TestAccImportThatCannotBe(t *testing.T) {
 		w := s.workspace(t)
 		metadata(w, id, `  properties = { foo = "theirs" }`)
 		oneError(t, w.Import(this, id+"/foo,stores"), "", id, `"stores"`, "cannot be owned")
-		if found := state(t, w, this); found != nil {
+		if found := w.State().Resources[this]; found != nil {
 			t.Errorf("a failed import left %v in state", found)
 		}
 		s.untouched(t, id, before)

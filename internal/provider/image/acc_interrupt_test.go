@@ -2,13 +2,9 @@ package image_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,41 +12,6 @@ import (
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
 )
-
-// savedInstance is a resource instance as the state file holds it.
-type savedInstance struct {
-	// Status is "tainted" or empty.
-	Status     string         `json:"status"`
-	Attributes map[string]any `json:"attributes"`
-}
-
-// saved reads imageops_image_metadata.this from the state file; nil when it is
-// not there. The file tells more than terraform show, and costs no process.
-func saved(t *testing.T, w *acceptance.Workspace) *savedInstance {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(w.Folder(), "terraform.tfstate"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Resources []struct {
-			Type, Name string
-			Instances  []savedInstance
-		}
-	}
-	if err := json.Unmarshal(content, &file); err != nil {
-		t.Fatalf("decoding the state file: %v\n%s", err, content)
-	}
-	for _, r := range file.Resources {
-		if r.Type+"."+r.Name == this && len(r.Instances) == 1 {
-			return &r.Instances[0]
-		}
-	}
-	return nil
-}
 
 // originals returns what restore_patch puts back, by pointer; nil stands for a
 // removal.
@@ -181,22 +142,22 @@ func (s *site) interrupted(t *testing.T, i interruption) {
 
 	metadata(w, id, firstVersion)
 	s.interruptApply(t, w, i, 2)
-	switch instance := saved(t, w); {
+	switch instance := w.State().Resources[this]; {
 	case instance == nil && i.writes:
 		t.Error("the resource is not in state, though its patch took effect")
 	case instance != nil:
-		if instance.Status != "" {
-			t.Errorf("the resource is %s", instance.Status)
+		if instance.Tainted {
+			t.Error("the resource is tainted")
 		}
 		equalJSON(t, "what the state can restore", originals(t, instance.Attributes), firstOriginals)
 	}
 	s.complete(t, w, i, `add /added \"one\"`, id, asFound, afterFirst)
-	equalJSON(t, "what the state can restore", originals(t, saved(t, w).Attributes), firstOriginals)
+	equalJSON(t, "what the state can restore", originals(t, w.Attributes(this)), firstOriginals)
 
 	metadata(w, id, secondVersion)
 	s.interruptApply(t, w, i, 1)
-	instance := saved(t, w)
-	if instance == nil || instance.Status != "" {
+	instance := w.State().Resources[this]
+	if instance == nil || instance.Tainted {
 		t.Fatalf("the state holds %+v", instance)
 	}
 	restores := originals(t, instance.Attributes)
@@ -208,7 +169,7 @@ func (s *site) interrupted(t *testing.T, i interruption) {
 		equalJSON(t, "what the state can restore of what it owned before", restores, firstOriginals)
 	}
 	s.complete(t, w, i, `replace /os_distro \"ubuntu\" -> \"alma\"`, id, afterFirst, afterSecond)
-	equalJSON(t, "what the state can restore", originals(t, saved(t, w).Attributes), secondOriginals)
+	equalJSON(t, "what the state can restore", originals(t, w.Attributes(this)), secondOriginals)
 
 	s.verifyAfter(w, "50ms")
 	w.Destroy().MustSucceed(t)
@@ -359,7 +320,7 @@ func (s *site) killed(t *testing.T, k killing, kill func(*acceptance.Process)) {
 	if r := process.Wait(); r.ExitCode == 0 {
 		t.Errorf("the apply ended in success:\n%s%s", r.Stdout, r.Stderr)
 	}
-	if instance := saved(t, w); instance == nil || instance.Status != "" {
+	if instance := w.State().Resources[this]; instance == nil || instance.Tainted {
 		t.Fatalf("the state holds %+v", instance)
 	}
 	if k.writes {

@@ -393,8 +393,8 @@ func (l *life) converge(t *testing.T, o operation) {
 	l.bury(t)
 	l.found(t, o.after(l))
 	noop(t, l.w)
-	instance := l.saved(t)
-	if instance == nil || instance.Status != "" {
+	instance := l.w.State().Resources[this]
+	if instance == nil || instance.Tainted {
 		t.Fatalf("the state holds %+v", instance)
 	}
 	equalJSON(t, "what the state can restore", originals(t, instance.Attributes), o.record(l))
@@ -409,7 +409,7 @@ func (l *life) destroy(t *testing.T) {
 	l.w.Destroy().MustSucceed(t)
 	l.bury(t)
 	l.found(t, aDestroy.after(l))
-	if instance := l.saved(t); instance != nil {
+	if instance := l.w.State().Resources[this]; instance != nil {
 		t.Errorf("after destroy the state holds %+v", instance)
 	}
 }
@@ -681,16 +681,6 @@ func (l *life) mend(t *testing.T, before fs.FileInfo) {
 	}
 }
 
-// saved returns the resource in state. The state file is empty from the moment
-// when the first terraform locks it.
-func (l *life) saved(t *testing.T) *savedInstance {
-	t.Helper()
-	if info := l.stateFile(); info == nil || info.Size() == 0 {
-		return nil
-	}
-	return saved(t, l.w)
-}
-
 // leftLock says whether terraform left its note of who holds the lock. The lock
 // itself ends with the process.
 func (l *life) leftLock() bool {
@@ -707,7 +697,7 @@ func (l *life) judge(t *testing.T, o operation, result acceptance.Result) end {
 	if !wrote {
 		equalJSON(t, "the image, which is not as after the patch,", image, o.before(l))
 	}
-	instance := l.saved(t)
+	instance := l.w.State().Resources[this]
 	var done bool
 	switch o {
 	case aCreate:
@@ -721,8 +711,8 @@ func (l *life) judge(t *testing.T, o operation, result acceptance.Result) end {
 	default:
 		done = instance == nil
 	}
-	if instance != nil && instance.Status != "" {
-		t.Errorf("the resource is %s", instance.Status)
+	if instance != nil && instance.Tainted {
+		t.Error("the resource is tainted")
 	}
 	switch {
 	case done && !wrote:

@@ -25,7 +25,7 @@ func TestAccAnotherImage(t *testing.T) {
 		equalJSON(t, "what was sent", s.sent(), []string{after["planned_patch"].(string)})
 		equalJSON(t, "the former image", s.metadataOf(november), nextMonth)
 		s.expect(t, december, map[string]any{"k": "golden", "tags": []string{"fresh", "golden"}})
-		if got := state(t, w, this)["restore_patch"].(string); !strings.Contains(got, "december") || strings.Contains(got, "november") || strings.Contains(got, "drop") {
+		if got := w.Attributes(this)["restore_patch"].(string); !strings.Contains(got, "december") || strings.Contains(got, "november") || strings.Contains(got, "drop") {
 			t.Errorf("restore_patch is %s", got)
 		}
 		noop(t, w)
@@ -47,7 +47,7 @@ func TestAccReplaceKeepsTheOriginals(t *testing.T) {
 				metadata(w, id, `  properties = { k = "golden", added = "x" }`+"\n"+`  tags = ["golden"]`)
 				w.Apply().MustSucceed(t)
 				golden := s.metadataOf(id)
-				restore := state(t, w, this)["restore_patch"]
+				restore := w.Attributes(this)["restore_patch"]
 				s.proxy.Reset()
 
 				args := []string{"-replace=" + this}
@@ -61,7 +61,7 @@ func TestAccReplaceKeepsTheOriginals(t *testing.T) {
 					t.Errorf("a replacement by the same sent %v", sent)
 				}
 				equalJSON(t, "the image", s.metadataOf(id), golden)
-				equalJSON(t, "restore_patch", state(t, w, this)["restore_patch"], restore)
+				equalJSON(t, "restore_patch", w.Attributes(this)["restore_patch"], restore)
 				noop(t, w)
 				w.Destroy().MustSucceed(t)
 				equalJSON(t, "the image after destroy", s.metadataOf(id), before)
@@ -97,7 +97,7 @@ resource "terraform_data" "dependent" {
 				r.MustContain(t, "Image metadata was not restored", `"value":"original"`)
 				s.expect(t, id, map[string]any{"k": "newer"})
 				noop(t, w)
-				if got := state(t, w, this)["restore_patch"].(string); !strings.Contains(got, "golden") {
+				if got := w.Attributes(this)["restore_patch"].(string); !strings.Contains(got, "golden") {
 					t.Errorf("restore_patch is %s: the new one found golden", got)
 				}
 			})

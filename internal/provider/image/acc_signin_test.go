@@ -127,7 +127,7 @@ func TestAccAMemberWithoutRights(t *testing.T) {
 		w.PlanSaved("foreign.plan").MustSucceed(t)
 		oneError(t, w.ApplySaved("foreign.plan"), "", community, "403", "You do not own this image", "belongs to another project", "Sign in as a member of the project that owns it")
 		equalJSON(t, "the community image", s.metadataOf(community), before)
-		if found := state(t, w, this); found != nil {
+		if found := w.State().Resources[this]; found != nil {
 			t.Errorf("a create that was refused left %v in state", found)
 		}
 
@@ -203,7 +203,7 @@ func TestAccPasswordOutlivesAToken(t *testing.T) {
 		if n := len(keystone.Requests(http.MethodPost, "")); n < 3 || n > 4 {
 			t.Errorf("%d sign-ins, want 3 or 4", n)
 		}
-		if found := state(t, w, this); found == nil {
+		if found := w.State().Resources[this]; found == nil {
 			t.Error("there is no state")
 		}
 	})
@@ -269,7 +269,7 @@ func TestAccNotFoundFromAnotherPlaceIsNotGone(t *testing.T) {
 		w := s.workspace(t)
 		metadata(w, id, `  properties = { os_distro = "ubuntu" }`)
 		w.Apply().MustSucceed(t)
-		kept := state(t, w, this)
+		kept := w.Attributes(this)
 		before := s.metadataOf(id)
 		s.proxy.Reset()
 
@@ -302,7 +302,7 @@ func TestAccNotFoundFromAnotherPlaceIsNotGone(t *testing.T) {
 		oneError(t, w.Apply("-refresh=false"), "", id, "404", "deleted in between, or cannot be seen with these credentials")
 
 		s.untouched(t, id, before)
-		equalJSON(t, "the state after all that", state(t, w, this), kept)
+		equalJSON(t, "the state after all that", w.Attributes(this), kept)
 		signIn(acceptance.UserDemo, acceptance.RegionOne)
 		w.Destroy().MustSucceed(t)
 		s.expect(t, id, map[string]any{"os_distro": "debian"})
@@ -329,7 +329,7 @@ func TestAccNotFoundFromTheSamePlaceIsGone(t *testing.T) {
 				t.Errorf("the warning does not point at image_id:\n%s", r.Stdout)
 			}
 			oneError(t, w.Apply(), "image_id", id, "Image not found", "deleted")
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("after the failed apply the state has %v", found)
 			}
 		})
@@ -337,7 +337,7 @@ func TestAccNotFoundFromTheSamePlaceIsGone(t *testing.T) {
 			t.Parallel()
 			w, _ := managed(t)
 			w.Run("apply", "-no-color", "-auto-approve", "-refresh-only").MustSucceed(t)
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("after a refresh the state has %v", found)
 			}
 		})
@@ -345,7 +345,7 @@ func TestAccNotFoundFromTheSamePlaceIsGone(t *testing.T) {
 			t.Parallel()
 			w, _ := managed(t)
 			w.Destroy().MustSucceed(t)
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("after destroy the state has %v", found)
 			}
 		})
@@ -354,7 +354,7 @@ func TestAccNotFoundFromTheSamePlaceIsGone(t *testing.T) {
 			w, _ := managed(t)
 			w.Write("main.tf", "")
 			w.Apply().MustSucceed(t)
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("after the apply the state has %v", found)
 			}
 		})
@@ -362,7 +362,7 @@ func TestAccNotFoundFromTheSamePlaceIsGone(t *testing.T) {
 			t.Parallel()
 			w, _ := managed(t)
 			w.Destroy("-refresh=false").MustSucceed(t)
-			if found := state(t, w, this); found != nil {
+			if found := w.State().Resources[this]; found != nil {
 				t.Errorf("after destroy the state has %v", found)
 			}
 		})

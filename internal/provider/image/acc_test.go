@@ -80,21 +80,6 @@ func resourceText(name, id, body string) string {
 	return fmt.Sprintf("resource \"imageops_image_metadata\" %q {\n  image_id = %q\n%s\n}\n", name, id, body)
 }
 
-// state returns the attributes of a resource in state.
-func state(t *testing.T, w *acceptance.Workspace, address string) map[string]any {
-	t.Helper()
-	all := w.ShowState()
-	if all.Values == nil {
-		return nil
-	}
-	for _, r := range all.Values.RootModule.Resources {
-		if r.Address == address {
-			return r.AttributeValues
-		}
-	}
-	return nil
-}
-
 const this = "imageops_image_metadata.this"
 
 // planned returns the attributes that a saved plan gives a resource, and which
@@ -218,7 +203,7 @@ func (s *site) lifecycle(t *testing.T, id, dialect string) {
 		`{"op":"test","path":"/min_ram","value":512},{"op":"replace","path":"/min_ram","value":0},` +
 		`{"op":"test","path":"/os_distro","value":"ubuntu"},{"op":"remove","path":"/os_distro"},` +
 		`{"op":"test","path":"/tags/golden","value":"golden"},{"op":"remove","path":"/tags/golden"}]`
-	if got := state(t, w, this)["restore_patch"]; got != wantRestore {
+	if got := w.Attributes(this)["restore_patch"]; got != wantRestore {
 		t.Errorf("restore_patch is\n%s, want\n%s", got, wantRestore)
 	}
 

@@ -92,10 +92,11 @@ func (h *terraformHistory) image(id string) historyDocument {
 
 // state returns the state, nil when there is none.
 func (h *terraformHistory) state() *historyState {
-	attributes := state(h.t, h.workspace, this)
-	if attributes == nil {
+	instance := h.workspace.State().Resources[this]
+	if instance == nil {
 		return nil
 	}
+	attributes := instance.Attributes
 	schemas, err := schemasOnce()
 	if err != nil {
 		h.t.Fatal(err)

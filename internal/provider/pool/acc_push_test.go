@@ -59,7 +59,7 @@ func TestAccACanaryIsPromoted(t *testing.T) {
 		t.Errorf("the pool runs %v", got)
 	}
 	noop(t, w)
-	if image, _ := attributes(t, w, "imageops_desktop_pool_image.this")["previous_image"].(map[string]any); image["snapshot_id"] != s["v1"] {
+	if image, _ := w.Attributes("imageops_desktop_pool_image.this")["previous_image"].(map[string]any); image["snapshot_id"] != s["v1"] {
 		t.Errorf("the previous image is %v", image)
 	}
 	// The names of machines do not matter any more.
@@ -162,8 +162,8 @@ func TestAccAFailedFirstApplyIsTakenUp(t *testing.T) {
 	}
 	w := workspace(t, pod, resource(engineering, vm, s["v2"], `wait_for = "machines"`, `timeouts = { create = "2s", update = "2s" }`))
 	w.Apply().MustFail(t, "timeouts", "goes on in Horizon")
-	if state := w.ShowState(); state.Values != nil {
-		t.Error("there is a state")
+	if resources := w.State().Resources; len(resources) > 0 {
+		t.Errorf("there is a state: %v", resources)
 	}
 	w.Apply().MustFail(t, "timeouts")
 	if err := pod.EndSessions("ENGINEERING"); err != nil {
@@ -315,7 +315,7 @@ func TestAccImport(t *testing.T) {
 	w.Apply().MustSucceed(t)
 	noop(t, w)
 	expectCalls(t, pod)
-	if got := attributes(t, w, "imageops_desktop_pool_image.this")["snapshot_id"]; got != s["v1"] || vm == "" {
+	if got := w.Attributes("imageops_desktop_pool_image.this")["snapshot_id"]; got != s["v1"] || vm == "" {
 		t.Errorf("imported %v", got)
 	}
 }

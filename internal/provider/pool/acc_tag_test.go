@@ -90,8 +90,8 @@ func TestAccTheMonthlyChangeByTag(t *testing.T) {
 			noop(t, w)
 
 			// A tag moved by hand is drift of the tag, and of the pools that follow it.
-			tag, _ := attributes(t, w, "imageops_image_management_tag.prod")["id"].(string)
-			october, _ := attributes(t, w, "imageops_image_management_version.october")["id"].(string)
+			tag, _ := w.Attributes("imageops_image_management_tag.prod")["id"].(string)
+			october, _ := w.Attributes("imageops_image_management_version.october")["id"].(string)
 			if err := pod.WriteCatalogueObject(tag, map[string]any{"im_version_id": october}); err != nil {
 				t.Fatal(err)
 			}

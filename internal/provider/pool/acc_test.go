@@ -68,21 +68,6 @@ func noop(t *testing.T, w *acceptance.Workspace, args ...string) acceptance.Resu
 	return r
 }
 
-// attributes returns the attributes of a resource in the state.
-func attributes(t *testing.T, w *acceptance.Workspace, address string) map[string]any {
-	t.Helper()
-	state := w.ShowState()
-	if state.Values != nil {
-		for _, r := range state.Values.RootModule.Resources {
-			if r.Address == address {
-				return r.AttributeValues
-			}
-		}
-	}
-	t.Fatalf("no %s in the state", address)
-	return nil
-}
-
 // calls returns the actions on pools that the pod was asked for, in order.
 func calls(pod *acceptance.Pod) []string {
 	var all []string

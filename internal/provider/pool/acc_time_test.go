@@ -50,7 +50,7 @@ func TestAccAScheduledPush(t *testing.T) {
 	if got := currentSnapshot(pod, "ENGINEERING"); got != s["v3"] {
 		t.Errorf("the pool runs %v", got)
 	}
-	if image, _ := attributes(t, w, "imageops_desktop_pool_image.this")["current_image"].(map[string]any); image["snapshot_id"] == nil {
+	if image, _ := w.Attributes("imageops_desktop_pool_image.this")["current_image"].(map[string]any); image["snapshot_id"] == nil {
 		t.Errorf("%v", image)
 	}
 

@@ -881,8 +881,6 @@ func TestHistories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Much of the time is the collection of small garbage.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	began := time.Now()
 	var (
 		next   atomic.Uint64
