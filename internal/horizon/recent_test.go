@@ -162,12 +162,13 @@ func TestThoseWhoComeOneByOneShareAList(t *testing.T) {
 	p := newPod(t)
 	p.stockAssets(100)
 	client, _ := p.sociable(t, &registry{}, nil)
-	listed := make(chan struct{})
+	reading, listed := make(chan struct{}), make(chan struct{})
 	p.Intercept = func(_ http.ResponseWriter, r *http.Request, _ string) bool {
 		switch {
 		case r.URL.Path == "/rest/config/v1/im-assets":
 			close(listed)
 		case r.Method == http.MethodGet:
+			close(reading)
 			<-listed
 		}
 		return false
@@ -186,6 +187,9 @@ func TestThoseWhoComeOneByOneShareAList(t *testing.T) {
 	}
 	for i := range 100 {
 		next <- assetNumber(i)
+		if i == 0 {
+			<-reading // Else it finds company before it has begun.
+		}
 	}
 	close(next)
 	workers.Wait()
