@@ -68,10 +68,13 @@ func noop(t *testing.T, w *acceptance.Workspace, args ...string) acceptance.Resu
 	return r
 }
 
-// calls returns the actions on pools that the pod was asked for, in order.
+// calls returns the actions on pools that the pod was asked for and knew who asked, in order.
 func calls(pod *acceptance.Pod) []string {
 	var all []string
 	for _, r := range pod.Requests() {
+		if r.Status == http.StatusUnauthorized {
+			continue // Where the pod's clock runs fast, a token ends in between.
+		}
 		if _, action, ok := strings.Cut(r.Path, "/action/"); ok && r.Method == http.MethodPost && strings.Contains(r.Path, "/desktop-pools/") {
 			all = append(all, action)
 		}
