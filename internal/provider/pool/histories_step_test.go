@@ -197,8 +197,10 @@ func (r *historyRun) checkPlan(res *historyResource, plan *historyPlan, ok bool)
 }
 
 func (r *historyRun) applyStep(res *historyResource, s historyStep) {
+	memory := res.memory
 	plan, ok := r.makePlan(res, s)
 	if !ok || s.command == "plan" {
+		res.memory = memory // Terraform keeps what was read only with what it applies.
 		r.count("outcome plan alone")
 		return
 	}
@@ -742,7 +744,9 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		res.previousSure = false
 	}
 	text := printedHistory(diags)
-	r.stuck = r.stuck || strings.Contains(text, "are still on the image that is held")
+	// Which machines are canaries of somebody cannot be seen where both images are one.
+	alike := strings.Contains(text, "in use by machines") && a.plan.truth.pending == a.plan.truth.current
+	r.stuck = r.stuck || alike || strings.Contains(text, "are still on the image that is held")
 	for reason, words := range map[string]string{
 		"publish": "could not be published", "halted": "machines of the desktop pool", "leaving": "are still on the image that is held", "late": "The time that the timeouts argument",
 		"start": "at least 60 s ahead", "conflict": "as it was when this was planned", "else": "by somebody else",
@@ -752,11 +756,11 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		}
 	}
 	trouble := strings.Contains(text, "could not be published") || strings.Contains(text, "have failed") || strings.Contains(text, "are still on the image") ||
-		strings.Contains(text, "The time that the timeouts argument") || a.startPasses() ||
-		// Which machines are canaries of somebody cannot be seen where both images are one.
+		strings.Contains(text, "The time that the timeouts argument") || a.startPasses() || alike ||
+		// A call that only moves the time names the clones as they were called then.
+		a.plan.verdict.row == 9 && strings.Contains(text, "does not exist in desktop pool") ||
 		// A push that failed is shown as over, and is not.
 		strings.Contains(text, "a pending image in state FAILED") ||
-		strings.Contains(text, "in use by machines") && a.plan.truth.pending == a.plan.truth.current ||
 		// What was waited for has turned out to be somebody's canary.
 		(a.plan.verdict.row == 7 || a.plan.verdict.row == 13) && strings.Contains(text, "somebody else holds")
 	if !met && !cancelled && !interfered && !trouble && !a.plan.verdict.open {

@@ -29,7 +29,8 @@ import (
 const (
 	// historiesVariable is how many random histories are run.
 	historiesVariable = "IMAGEOPS_POOL_HISTORIES"
-	// historyVariable is the seed of one history to run alone.
+	// historyVariable is the seed of the first history, and of the only one if it is not said
+	// how many.
 	historyVariable = "IMAGEOPS_POOL_HISTORY"
 
 	historySteps     = 10
@@ -872,8 +873,8 @@ func TestHistories(t *testing.T) {
 		*to = n
 		return true
 	}
-	number(historiesVariable, &count)
-	alone := number(historyVariable, &first)
+	many := number(historiesVariable, &count)
+	alone := number(historyVariable, &first) && !many
 	if alone {
 		count = 1
 	}
