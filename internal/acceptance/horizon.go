@@ -46,11 +46,7 @@ func UnguardedPod(t testing.TB, options simulator.Options) *Pod {
 func startPod(t testing.TB, options simulator.Options, guard func(http.Handler) http.Handler) *Pod {
 	t.Helper()
 	s := simulator.New(options)
-	server := httptest.NewServer(guard(s))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	server := NewServer(t, guard(s))
 	d := s.Describe(server.URL)
 	return &Pod{Simulator: s, URL: d.Horizon, Domain: d.Domain, Username: d.Username, Password: d.Password, server: server}
 }

@@ -30,7 +30,7 @@ func Simulator(t testing.TB, options simulator.Options) (*Cloud, *simulator.Simu
 	}
 	s := simulator.New(options)
 	short := &shortLived{backend: s}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, ok := strings.CutPrefix(r.URL.Path, "/short"); ok {
 			r.URL.Path = path
 			short.ServeHTTP(w, r)
@@ -38,10 +38,6 @@ func Simulator(t testing.TB, options simulator.Options) (*Cloud, *simulator.Simu
 		}
 		s.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
 	d := s.Describe(server.URL)
 	c := &Cloud{
 		AuthURL:           d.Identity,

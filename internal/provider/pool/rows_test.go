@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"slices"
@@ -57,8 +56,7 @@ func (s *served) begin() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: at.Scheme, Host: at.Host}))
-	s.t.Cleanup(proxy.Close)
+	proxy := acceptance.NewServer(s.t, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: at.Scheme, Host: at.Host}))
 	section := members{"url": proxy.URL + at.Path, "domain": s.pod.Domain, "username": s.pod.Username, "password": s.pod.Password, "poll_interval": "1ms"}
 	answer, err := s.server.ConfigureProvider(s.t.Context(), &tfprotov6.ConfigureProviderRequest{Config: wire(s.t, all.Provider.ValueType(), members{"horizon": section})})
 	if err != nil || len(answer.Diagnostics) > 0 {
