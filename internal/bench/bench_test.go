@@ -33,8 +33,14 @@ var (
 // images. A run with another number is held against those of the next smaller.
 var bounds = []struct {
 	images int
-	// plan is our plan without changes against that of the idle provider.
+	// plan is our plan without changes against that of the idle provider with the same
+	// state.
 	plan float64
+	// small is the same against the idle provider with a state of its own, which has no
+	// patches in it and nothing private. For each instance of a resource Terraform copies the
+	// states of all of them, so that what a state holds takes time with the square of their
+	// number: of 2,000, that copying is most of the difference, in Terraform's process.
+	small float64
 	// idle is the idle provider's against terraform_data's.
 	idle float64
 	// requests are those for each image of which one property changes. Terraform's own
@@ -42,8 +48,8 @@ var bounds = []struct {
 	// looks find company.
 	requests float64
 }{
-	{images: 2000, plan: 1.3, idle: 2.5, requests: 2},
-	{images: 0, plan: 1.6, idle: 4.5, requests: 1.5},
+	{images: 2000, plan: 1.3, small: 1.5, idle: 2.5, requests: 2},
+	{images: 0, plan: 1.6, small: 1.6, idle: 4.5, requests: 1.5},
 }
 
 const (
@@ -104,7 +110,10 @@ func TestBench(t *testing.T) {
 		b.multiply(s)
 	}
 
-	plans := b.plans(all)
+	same := b.subject("idle provider, imageops' state", idle, "")
+	same.takeState(t, batched)
+
+	plans := b.plans(append(all, same))
 	limit := bounds[0]
 	for _, l := range bounds {
 		if *images >= l.images {
@@ -112,8 +121,11 @@ func TestBench(t *testing.T) {
 			break
 		}
 	}
-	b.ratio("plan without changes, against the idle provider's", plans[batched.name], plans[none.name], limit.plan)
+	b.ratio("plan without changes, against the idle provider's with the same state", plans[batched.name], plans[same.name], limit.plan)
+	b.ratio("plan without changes, against the idle provider's with its own state", plans[batched.name], plans[none.name], limit.small)
 	b.ratio("the idle provider's plan, against terraform_data's", plans[none.name], plans[data.name], limit.idle)
+	b.ratio("the idle provider's plan with the state of imageops, against terraform_data's", plans[same.name], plans[data.name], 0)
+	b.Logf("a state holds %d bytes for each image, the idle provider's own %d", batched.stateSize(t), none.stateSize(t))
 	b.ratio("plan with batch_reads = false, against with", plans[single.name], plans[batched.name], 0)
 	_, _ = batched.count()
 	batched.w.Plan("-detailed-exitcode").MustSucceed(t)
@@ -140,7 +152,7 @@ func (b *bench) multiply(s *subject) {
 	s.w.Apply().MustSucceed(b)
 	s.ids = all
 	s.configure(b.T, "one")
-	path := filepath.Join(s.w.Folder(), "terraform.tfstate")
+	path := filepath.Join(s.w.Folder(), stateFile)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		b.Fatal(err)
@@ -402,13 +414,14 @@ func (b *bench) makeImages(user string) []string {
 
 const (
 	program        = "terraform-provider-imageops"
+	stateFile      = "terraform.tfstate"
 	terraformBlock = "terraform {\n  required_providers {\n    imageops = { source = \"imageops/imageops\" }\n  }\n}\n"
 )
 
-// subject makes a workspace. Requests to a real service pass a proxy, which all
-// that send requests pay alike.
 func imageName(i int) string { return fmt.Sprintf("bench-%04d", i) }
 
+// subject makes a workspace. Requests to a real service pass a proxy, which all
+// that send requests pay alike.
 func (b *bench) subject(name, folder, user string, arguments ...string) *subject {
 	s := &subject{name: name, folder: folder, user: user, arguments: arguments, ids: b.makeImages(user), count: func() (int, int) { return 0, 0 }}
 	s.w = acceptance.NewWorkspace(b, acceptance.Options{
@@ -485,6 +498,28 @@ resource "imageops_image_metadata" "many" {
   properties       = { os_distro = "ubuntu", pipeline = %q }
 }
 `, strings.Join(s.arguments, "\n    "), len(s.ids), value))
+}
+
+// stateSize is how many bytes a state holds for each image.
+func (s *subject) stateSize(t *testing.T) int64 {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(s.w.Folder(), stateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size() / int64(len(s.ids))
+}
+
+// takeState gives a subject the images of another one, as that has them in its state.
+func (s *subject) takeState(t *testing.T, from *subject) {
+	t.Helper()
+	s.ids = from.ids
+	s.configure(t, "one")
+	content, err := os.ReadFile(filepath.Join(from.w.Folder(), stateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.w.Write(stateFile, string(content))
 }
 
 // build builds the provider as a release is built, and returns its folder.
