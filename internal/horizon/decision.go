@@ -142,6 +142,26 @@ type Claim struct {
 	Over bool
 }
 
+// mayBe says whether nothing that a pool shows at a time speaks against its pending image being
+// what was claimed.
+func (c *Claim) mayBe(p *Pool, now time.Time) bool {
+	if !pendingOf(p).may(c.Target) {
+		return false
+	}
+	if c.Spec == nil {
+		return true
+	}
+	if p.Operation == operationNone && p.PendingState == stateReadyHeld && c.Spec.Selective == nil {
+		return false // What was pushed to the whole pool is not held.
+	}
+	shown := p.PushSettings
+	if shown == nil || now.IsZero() || !shown.StartTime.After(now) {
+		return true
+	}
+	// What was pushed at once does not wait, and of what waits only the time can be changed.
+	return !c.Spec.StartTime.IsZero() && agrees(shown.AddVirtualTPM, &c.Spec.AddVirtualTPM, nil)
+}
+
 // Seen returns the claim as it is for those who have seen a pool since the calls that were
 // sent to it.
 func (c *Claim) Seen(p *Pool, sent []SentCall, now time.Time) *Claim {
@@ -150,7 +170,7 @@ func (c *Claim) Seen(p *Pool, sent []SentCall, now time.Time) *Claim {
 	}
 	as := p.AsSent(sent, now)
 	gone := as.Operation == operationNone && as.PendingState == ""
-	other := as.PendingState != "" && !as.Pending.isZero() && !pendingOf(as).may(c.Target)
+	other := as.PendingState != "" && !as.Pending.isZero() && !c.mayBe(as, now)
 	if !gone && !other {
 		return c
 	}

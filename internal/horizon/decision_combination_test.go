@@ -51,13 +51,20 @@ func (c combination) input() DecisionInput {
 	return in
 }
 
+// ours says whether the pending image can be the claimed one: what was pushed to the whole
+// pool is never held.
+func (c combination) ours() bool {
+	held := c.operation == "NONE" && c.state == "READY_HELD"
+	return c.state != "" && c.pending != "none" && c.claim != "none" && (c.claim != "full" || !held)
+}
+
 // row reads the table once more, from the combination instead of the documents.
 func (c combination) row() int {
 	push, idle := c.operation == "SCHEDULE_PUSH_IMAGE", c.operation == "NONE"
 	known := slices.Contains([]string{"NONE", "INITIAL_PUBLISH", "SCHEDULE_PUSH_IMAGE", "CANCEL_SCHEDULED_PUSH_IMAGE", "INFRASTRUCTURE_CHANGE", "FINAL_UNPUBLISH"}, c.operation) &&
 		slices.Contains([]string{"", "PENDING_PUBLISH", "PUBLISHING", "READY", "READY_HELD", "FAILED", "UNPUBLISHING"}, c.state)
-	there := c.state != "" && c.pending != "none"
-	ours, pw, cw := there && c.claim != "none", there && c.pending == "wanted", c.current == "wanted"
+	there, ours := c.state != "" && c.pending != "none", c.ours()
+	pw, cw := there && c.pending == "wanted", c.current == "wanted"
 	may := ours || c.overwrite
 
 	publishes := idle && (c.state == "PENDING_PUBLISH" || c.state == "PUBLISHING") && (pw || ours)
@@ -166,7 +173,7 @@ func (c combination) check(t *testing.T, d Decision) {
 	if want := c.row(); d.Row != want {
 		t.Errorf("%+v is in row %d, want %d", c, d.Row, want)
 	}
-	ours := c.state != "" && c.pending != "none" && c.claim != "none"
+	ours := c.ours()
 	for _, call := range d.Calls {
 		if call.Kind == CallCancel && !ours && !c.overwrite {
 			t.Errorf("%+v: somebody else's image is cancelled", c)
@@ -202,7 +209,7 @@ func (c combination) check(t *testing.T, d Decision) {
 
 func (c combination) checkWithdrawal(t *testing.T, d Decision) {
 	t.Helper()
-	ours := c.state != "" && c.pending != "none" && (c.claim == "full" || c.claim == "selective")
+	ours := c.ours() && c.claim != "adopted"
 	waiting := c.operation == "SCHEDULE_PUSH_IMAGE" && !c.triggered && c.state != "FAILED" && c.state != "UNPUBLISHING" && c.state != "RESTING"
 	held := c.operation == "NONE" && c.state == "READY_HELD"
 	cancels := len(d.Calls) > 0 && d.Calls[len(d.Calls)-1].Kind == CallCancel

@@ -36,7 +36,7 @@ func newSituation(in DecisionInput) *situation {
 	p, now, next := s.pool, currentOf(s.pool), pendingOf(s.pool)
 	s.unknownNames = !slices.Contains(knownOperations, p.Operation) || !slices.Contains(knownStates, p.PendingState)
 	s.pending = p.PendingState != "" && !p.Pending.isZero()
-	s.ours = s.pending && in.Claim != nil && !in.Claim.Over && next.may(in.Claim.Target) && (in.Purpose != WithdrawPush || in.Claim.Spec != nil)
+	s.ours = s.pending && in.Claim != nil && !in.Claim.Over && in.Claim.mayBe(p, in.Now) && (in.Purpose != WithdrawPush || in.Claim.Spec != nil)
 	s.cw = in.Purpose == WithdrawPush || now.matches(s.wanted, s.remembered())
 	if in.Purpose == OrderPush {
 		s.cw = s.cw && s.runsOrdered()
@@ -141,11 +141,14 @@ func (s *situation) compareSettings() {
 // isDrift says whether the image that the pool has, or will have, is one that
 // nobody here chose.
 func (s *situation) isDrift() bool {
-	effective, isWanted := s.effective()
 	if s.pool.PendingState == stateFailed && s.pw {
 		return false // Nobody chose what the pool has instead.
 	}
-	return !isWanted && (s.in.Claim == nil || !effective.may(s.in.Claim.Target))
+	if s.comes() {
+		return !s.pw && !s.ours
+	}
+	// What was pushed last, and is over, is what brought the pool there.
+	return !s.cw && (s.in.Claim == nil || !currentOf(s.pool).may(s.in.Claim.Target))
 }
 
 // comes says whether the pool will have P once what is under way has ended. An

@@ -549,6 +549,8 @@ func TestEffectiveImageIsTheOneToCome(t *testing.T) {
 	four := &ComputeProfile{4, 2, 8192}
 	known := pushed(v2)
 	known.Target.Compute, known.Target.VGPUGridProfile = four, the("grid-a")
+	canary := pushed(v2, ann)
+	canary.Target = known.Target
 	for _, c := range []struct {
 		name  string
 		pool  *Pool
@@ -563,7 +565,8 @@ func TestEffectiveImageIsTheOneToCome(t *testing.T) {
 		{"a push of one's own waits", scheduledPush(v2, night), known, Target{Image: v2, AddVirtualTPM: the(true), Compute: four, VGPUGridProfile: the("grid-a")}},
 		{"a push of another one's waits", scheduledPush(v3, night), known, Target{Image: v3, AddVirtualTPM: the(true)}},
 		{"an image is held", at("NONE", "READY_HELD", v2), nil, Target{Image: v1, AddVirtualTPM: the(true), GridVGPUsEnabled: the(false)}},
-		{"an image of one's own is held", at("NONE", "READY_HELD", v2), known, Target{Image: v2, Compute: four, VGPUGridProfile: the("grid-a")}},
+		{"an image of one's own is held", at("NONE", "READY_HELD", v2), canary, Target{Image: v2, Compute: four, VGPUGridProfile: the("grid-a")}},
+		{"what is held was not pushed to the whole pool", at("NONE", "READY_HELD", v2), known, Target{Image: v1, AddVirtualTPM: the(true), GridVGPUsEnabled: the(false)}},
 	} {
 		in := DecisionInput{Pool: c.pool, Claim: c.claim, Now: noon}
 		if got, _ := Effective(in); !reflect.DeepEqual(got, c.want) {

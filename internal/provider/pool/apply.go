@@ -84,7 +84,7 @@ func (d *desktop) apply(ctx context.Context, planned, configured, prior *model, 
 	if err == nil {
 		kept.Unsettled = len(outcome.Unplanned) > 0
 		if outcome.Reached {
-			kept.LastWanted, kept.Versioned = wanted, !planned.IMVersionID.IsNull()
+			kept.reached(wanted, planned)
 		}
 		if planned.PlannedCalls.IsUnknown() {
 			planned.emptyPlanned()
@@ -155,13 +155,22 @@ func (m *model) fillUnknown() {
 	}
 }
 
-// reached takes note of an update that sends nothing.
-func (k *memory) reached(planned *model) {
+// reachedAlready takes note of an update that sends nothing.
+func (k *memory) reachedAlready(planned *model) {
 	wanted := planned.target()
 	if r := resolvedOf(planned.ResolvedImage); r != nil {
 		wanted.Image, wanted.VersionID = r.Image(wanted.Image.StreamID, wanted.Image.TagID), r.VersionID
 	}
-	k.LastWanted, k.Versioned = &wanted, !planned.IMVersionID.IsNull()
+	k.reached(&wanted, planned)
+}
+
+// reached takes note of what the pool was brought to, or was found on. A push of another
+// image that was over before is then history: that image is nobody's choice any more.
+func (k *memory) reached(wanted *horizon.Target, planned *model) {
+	k.LastWanted, k.Versioned = wanted, !planned.IMVersionID.IsNull()
+	if c := k.Claim; c != nil && c.Over && !c.Target.Image.Same(wanted.Image) {
+		k.Claim, k.Counted = nil, false
+	}
 }
 
 // withdrawal is the decision of a destruction, without the pool.

@@ -180,6 +180,7 @@ type historyClaim struct {
 	start    time.Time
 	logoff   string
 	stop     bool
+	tpm      bool // as it was sent
 	whole    bool // not selective
 	canaries []string
 	replaces historyImage
@@ -199,6 +200,11 @@ func (m *historyMemory) seen(t historyTruth) {
 
 // isPending says whether nothing that is shown speaks against the claim being what is pending.
 func (c *historyClaim) isPending(t historyTruth) bool {
+	if c != nil && c.pushed && (c.whole && t.op == "NONE" && t.state == "READY_HELD" || t.waits && (c.start.IsZero() || t.pTPM != c.tpm)) {
+		// A whole push is never held, one that was to begin at once does not wait, and one that
+		// waits keeps its settings.
+		return false
+	}
 	return c != nil && !c.over && t.state != "" && c.wanted.image == t.pending && (c.wanted.compute == historyCompute{} || c.wanted.compute == t.pCompute) &&
 		(!t.settings || flagAgrees(c.wanted.tpm, t.pTPM))
 }
@@ -228,6 +234,12 @@ type historyVerdict struct {
 
 func (v historyVerdict) String() string {
 	return fmt.Sprintf("row %d: %q%s%s", v.row, v.calls, v.refusal, v.why)
+}
+
+// waitsForCanary says whether what was waited for has turned out to be somebody's canary,
+// which the server does not show before.
+func (v historyVerdict) waitsForCanary(text string) bool {
+	return (v.row == 7 || v.row == 13) && strings.Contains(text, "somebody else holds")
 }
 
 // historyDecision is what a decision is made of.

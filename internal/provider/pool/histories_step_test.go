@@ -207,7 +207,7 @@ func (r *historyRun) applyStep(res *historyResource, s historyStep) {
 	if plan.refreshed != nil {
 		res.current = plan.refreshed
 	}
-	foreign := r.foreign[res.config.pool]
+	foreign := r.changes[res.config.pool]
 	for _, o := range s.between {
 		r.outside(o)
 	}
@@ -248,10 +248,18 @@ type historyAttempt struct {
 	step    historyStep
 	plan    historyPlan
 	process *historyProcess
-	// foreign is when somebody else last changed the pool before the plan, began when the
+	// foreign is how often somebody else had changed the pool before the plan, began when the
 	// apply began.
-	foreign, began time.Time
+	foreign int
+	began   time.Time
 }
+
+// interfered says whether somebody else has changed the pool since the plan.
+func (a *historyAttempt) interfered() bool { return a.r.changes[a.res.config.pool] > a.foreign }
+
+// tagMoved says whether somebody has moved the tag since the plan. Horizon looks up by itself
+// what it stands for, after the resource has.
+func (a *historyAttempt) tagMoved() bool { return a.res.config.wanted(a.r.pod) != a.plan.wanted }
 
 // disturb arms what disturbs a step in a process.
 func (r *historyRun) disturb(p *historyProcess, s historyStep) {
@@ -276,9 +284,6 @@ func (r *historyRun) disturb(p *historyProcess, s historyStep) {
 		}
 	}
 }
-
-// interfered says whether somebody else has changed a pool after a time.
-func (r *historyRun) interfered(pool int, since time.Time) bool { return r.foreign[pool].After(since) }
 
 func (a *historyAttempt) run() {
 	r, res, p, plan := a.r, a.res, a.process, &a.plan
@@ -313,7 +318,7 @@ func (a *historyAttempt) run() {
 		r.fail("a plan sent %v", posts)
 	}
 	// A plan that could not look all up shows less.
-	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || r.interfered(pool, a.foreign)
+	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || a.interfered()
 	if !ok {
 		r.count("outcome second plan refused")
 		if !changed && (plan.verdict.open || plan.verdict.refusal == "") && !a.startPasses() {
@@ -321,7 +326,7 @@ func (a *historyAttempt) run() {
 		}
 		return
 	}
-	changed = changed || res.config.wanted(r.pod) != plan.wanted // Its tag was moved.
+	changed = changed || a.tagMoved()
 	if !compatible(plan.change.state, final.state) {
 		// What an update diffs against stands in private state.
 		keeps := len(private) > 0 && prior != nil && r.poolIn(prior.state) == pool && !strings.HasPrefix(a.step.fault, "plan-") && !plan.verdict.open &&
@@ -335,6 +340,7 @@ func (a *historyAttempt) run() {
 		r.count("outcome inconsistent final plan")
 		return
 	}
+	former := res.memory
 	if prior == nil || r.poolIn(prior.state) != pool {
 		res.forget()
 		res.previousSure = true
@@ -358,7 +364,7 @@ func (a *historyAttempt) run() {
 	posts := r.pod.sent()
 	r.note("    sent %v", posts)
 	a.account(posts, planned)
-	interfered := r.interfered(pool, a.foreign) && len(a.step.between)+len(a.step.during) > 0
+	interfered := a.interfered()
 	switch {
 	case dead:
 		r.count("outcome killed")
@@ -392,7 +398,7 @@ func (a *historyAttempt) run() {
 		// The former object stays the one in state.
 		if n := len(res.deposed); n > 0 {
 			res.current = res.deposed[n-1]
-			res.deposed = nil
+			res.deposed, res.memory = nil, former
 			res.unsure, res.previousSure = true, false
 		}
 	}
@@ -433,7 +439,7 @@ func (a *historyAttempt) account(posts []historyPost, planned []string) {
 		if at < 0 && last >= 0 && covers(planned[last], line) {
 			at = last // Again, since the first one was not taken, or that is not known.
 		}
-		if at < 0 && !r.foreign[post.pool].Before(a.began) {
+		if at < 0 && (!r.foreign[post.pool].Before(a.began) || a.tagMoved()) {
 			// Somebody was faster than the call that was decided: no call has a condition. It is
 			// what was planned, on what is there now.
 			at = slices.IndexFunc(planned[next:], func(l string) bool { return strings.HasPrefix(l, actionOf(line)) })
@@ -548,7 +554,7 @@ func (a *historyAttempt) allowed(post historyPost) {
 		b, err := pushIn(post.body)
 		r.must(err)
 		image := b.image(r.pod)
-		if image != w.image {
+		if image != w.image && !a.tagMoved() {
 			r.fail("a push of %s, wanted is %s", image, w.image)
 		}
 		if post.isReschedule(image) {
@@ -605,7 +611,7 @@ func (m *historyMemory) did(r *historyRun, c historyConfig, w historyWanted, pos
 			m.claim = &claim
 			break
 		}
-		m.claim = &historyClaim{wanted: w, pushed: true, start: start, logoff: b.Logoff, stop: *b.Stop, whole: !b.Selective, replaces: post.before.current}
+		m.claim = &historyClaim{wanted: w, pushed: true, start: start, logoff: b.Logoff, stop: *b.Stop, tpm: b.TPM != nil && *b.TPM, whole: !b.Selective, replaces: post.before.current}
 		for _, id := range b.Machines {
 			m.claim.canaries = append(m.claim.canaries, post.names[strings.ToLower(id)])
 		}
@@ -651,9 +657,7 @@ func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, 
 	if run || more {
 		r.count("outcome success with more to do")
 		res.memory.lastSure = false
-		if cancelled {
-			res.unsure = true
-		}
+		res.unsure = true // Of what was seen since the last call.
 		return
 	}
 	t := r.pod.truth(c.pool)
@@ -663,6 +667,9 @@ func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, 
 	}
 	if !held {
 		res.memory.last, res.memory.lastSure = &w, true
+		if c := res.memory.claim; c != nil && c.over && c.wanted.image != w.image {
+			res.memory.claim = nil // The configuration has chosen another one since.
+		}
 	}
 	claim := res.memory.claim
 	if !claim.isPending(t) {
@@ -707,6 +714,8 @@ func (r *historyRun) converged(res *historyResource, w historyWanted) {
 	switch {
 	case !has:
 		r.count("not there at the next plan") // It has failed meanwhile.
+	case claim != nil && claim.pushed && !claim.whole && !res.config.selective && t.op == "NONE" && t.state == "READY_HELD":
+		r.count("held at the next plan") // The canary's time has come, and now it can be promoted.
 	case !ok:
 		r.fail("the plan after an apply is refused:%s\nthe pool is %s", printedHistory(planned.diags), t)
 	case !planned.state.Equal(refreshed.state):
@@ -761,8 +770,9 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		a.plan.verdict.row == 9 && strings.Contains(text, "does not exist in desktop pool") ||
 		// A push that failed is shown as over, and is not.
 		strings.Contains(text, "a pending image in state FAILED") ||
-		// What was waited for has turned out to be somebody's canary.
-		(a.plan.verdict.row == 7 || a.plan.verdict.row == 13) && strings.Contains(text, "somebody else holds")
+		a.plan.verdict.waitsForCanary(text) ||
+		// The tag was moved.
+		a.tagMoved() && strings.Contains(text, "the image was planned from the version")
 	if !met && !cancelled && !interfered && !trouble && !a.plan.verdict.open {
 		r.fail("an apply without trouble failed:%s", text)
 	}
@@ -858,6 +868,7 @@ func (r *historyRun) destroyStep(res *historyResource, s historyStep) {
 		return
 	}
 	lines := destroyLines(planned.diags)
+	before := r.changes[pool]
 	for _, o := range s.between {
 		r.outside(o)
 	}
@@ -883,8 +894,9 @@ func (r *historyRun) destroyStep(res *historyResource, s historyStep) {
 	default:
 		r.count("outcome destroy failed")
 		text := printedHistory(diags)
-		disturbed := met || s.cancel > 0 || r.foreign[pool].After(state.at)
-		trouble := strings.Contains(text, "are still on the image") || strings.Contains(text, "in use by machines") || strings.Contains(text, "could not be published") || strings.Contains(text, "The time that the timeouts argument")
+		disturbed := met || s.cancel > 0 || r.changes[pool] > before
+		trouble := strings.Contains(text, "are still on the image") || strings.Contains(text, "in use by machines") || strings.Contains(text, "could not be published") || strings.Contains(text, "The time that the timeouts argument") ||
+			state.verdict.waitsForCanary(text)
 		if !disturbed && !trouble && !state.verdict.open {
 			r.fail("a destruction without trouble failed:%s", text)
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +17,23 @@ import (
 
 const (
 	terraformHistories = 25
-	terraformSteps     = 2
+	// terraformStepsVariable is how many steps each of them has: a step is three commands
+	// of terraform, each a process.
+	terraformStepsVariable = "IMAGEOPS_POOL_TERRAFORM_STEPS"
+	terraformSteps         = 2
 )
 
 // TestAccHistories runs a few histories through a real terraform, so that the rules
 // that TestHistories plays are terraform's own.
 func TestAccHistories(t *testing.T) {
 	t.Parallel()
+	steps := terraformSteps
+	if text := os.Getenv(terraformStepsVariable); text != "" {
+		var err error
+		if steps, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for seed := uint64(1); seed <= terraformHistories; seed++ {
 		if alone := os.Getenv(historyVariable); alone != "" && alone != fmt.Sprint(seed) {
 			continue
@@ -36,7 +47,7 @@ func TestAccHistories(t *testing.T) {
 				random: rand.New(rand.NewPCG(seed, 3)), //nolint:gosec // Repeatable.
 			}
 			h.workspace = workspace(t, pod, "")
-			for range terraformSteps {
+			for range steps {
 				h.step()
 				if t.Failed() {
 					return

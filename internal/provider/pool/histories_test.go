@@ -246,8 +246,10 @@ type historyRun struct {
 	poll      time.Duration
 	trace     []string
 	events    map[string]int
-	// foreign is when somebody else last changed a pool's image or its machines.
+	// foreign is when somebody else last changed a pool's image or its machines, changes is
+	// how often.
 	foreign []time.Time
+	changes []int
 	// stuck says that machines do not leave an image that is held.
 	stuck bool
 }
@@ -697,8 +699,10 @@ func (r *historyRun) outside(o historyOutside) {
 	switch o.what {
 	case "push", "hold", "schedule", "promote", "cancel":
 		r.foreign[o.pool] = pod.clock()
+		r.changes[o.pool]++
 		for _, res := range r.resources {
-			if res.config.pool == o.pool {
+			// A configuration may be about another pool already.
+			if res.config.pool == o.pool || res.current != nil && r.poolIn(res.current.state) == o.pool {
 				res.previousSure, res.coming = false, noImage
 			}
 		}
@@ -827,7 +831,7 @@ func runHistory(t *testing.T, schemas *historySchemas, world historyWorld, steps
 		pod.server.Close()
 	}()
 	pod.unseen = world.unseen
-	r := &historyRun{pod: pod, schemas: schemas, events: events, poll: world.poll, foreign: make([]time.Time, len(pod.pools))}
+	r := &historyRun{pod: pod, schemas: schemas, events: events, poll: world.poll, foreign: make([]time.Time, len(pod.pools)), changes: make([]int, len(pod.pools))}
 	for i, pool := range world.pools {
 		r.resources = append(r.resources, &historyResource{
 			name: fmt.Sprint("resource ", i), config: historyConfig{pool: pool, image: world.images[i]}, memory: historyMemory{told: map[string]string{}}, previous: noImage, coming: noImage,

@@ -367,6 +367,7 @@ type historyTruth struct {
 	logoff   string
 	stop     bool
 	start    time.Time
+	waits    bool // for its start
 	failure  string
 }
 
@@ -427,6 +428,7 @@ func (p *historyPod) truth(pool int) historyTruth {
 		t.settings, t.pTPM, t.logoff, t.stop = true, s.TPM, s.Logoff, s.Stop
 		if s.Start > 0 {
 			t.start = time.UnixMilli(s.Start).UTC()
+			t.waits = t.start.After(p.clock())
 		}
 	}
 	return t

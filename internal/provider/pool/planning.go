@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -134,10 +133,12 @@ func (s *step) plan(ctx context.Context) diag.Diagnostics {
 func (s *step) show(in horizon.DecisionInput, decision horizon.Decision) diag.Diagnostics {
 	p, prior := s.planned, s.prior
 	if len(decision.Calls) == 0 && prior != nil {
-		isLeft := slices.ContainsFunc(decision.Warnings, func(f horizon.Finding) bool {
-			return f.Matter == horizon.DriftHeld || f.Matter == horizon.ScheduledElsewhere
-		})
-		if isLeft {
+		drifted, isLeft := false, false
+		for _, f := range decision.Warnings {
+			drifted = drifted || f.Matter == horizon.DriftHeld
+			isLeft = isLeft || drifted || f.Matter == horizon.ScheduledElsewhere
+		}
+		if drifted {
 			p.keepImage(prior)
 		}
 		if !s.configured.StartTime.IsNull() && !prior.StartTime.IsNull() {

@@ -175,7 +175,7 @@ func (r *imageResource) Update(ctx context.Context, req resource.UpdateRequest, 
 	if !planned.Operation.IsUnknown() {
 		// Only settings change, which no request says.
 		if equalValues(planned.pushed(), configured.pushed()) { // Else drift is left alone.
-			kept.reached(planned)
+			kept.reachedAlready(planned)
 		}
 		resp.Diagnostics.Append(resp.State.Set(ctx, planned)...)
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, planned.DesktopPoolID)...)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
@@ -47,6 +49,71 @@ func TestAClaimEndsWithItsPush(t *testing.T) {
 	expectCalls(t, w.pod.Pod)
 	if got := currentSnapshot(w.pod.Pod, "ENGINEERING"); got != w.v1 {
 		t.Errorf("somebody else's canary was promoted: the pool runs %v", got)
+	}
+}
+
+// What was pushed before the configuration chose what the pool runs is nobody's choice any more.
+func TestHoldHoldsAFormerImage(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v2, members{"on_drift": "hold"})
+	w.applied()
+	w.others(simulator.Push{SnapshotID: w.v3})
+	w.pod.Advance(time.Hour)
+	w.image(w.v3, members{"on_drift": "hold", "on_destroy": "keep"}) // Terraform applies what changes a state.
+	w.applied()
+	w.others(simulator.Push{SnapshotID: w.v2})
+	w.unchanged() // It is on its way.
+	w.pod.Advance(time.Hour)
+	w.unchanged()
+	expectCalls(t, w.pod.Pod)
+}
+
+// An image that somebody else has scheduled is left alone, and what the configuration has come
+// to want is what the next look is about.
+func TestAnImageThatIsThereIsChosenBesideAScheduledOne(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v2, nil)
+	w.applied()
+	w.others(simulator.Push{SnapshotID: w.v1})
+	w.pod.Advance(time.Hour)
+	w.others(simulator.Push{SnapshotID: w.v3, StartTime: w.in(day)})
+	w.image(w.v1, nil)
+	w.applied()
+	expectCalls(t, w.pod.Pod)
+	var state map[string]tftypes.Value
+	var snapshot string
+	w.must(w.state.As(&state))
+	w.must(state["snapshot_id"].As(&snapshot))
+	if snapshot != w.v1 {
+		t.Errorf("the state says %s, configured is %s", snapshot, w.v1)
+	}
+}
+
+// A push that waits is not the one that began at once, nor one with another vTPM.
+func TestAnotherPushOfTheSameImageIsSomebodyElses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		more  members
+		other simulator.Push
+	}{
+		"it began": {members{"selective": on("ENG-001")}, simulator.Push{VirtualTPM: true}},
+		"vTPM":     {members{"start_time": at(time.Now().Add(day))}, simulator.Push{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := rowWorldOn(t, simulator.Options{})
+			w.image(w.v2, c.more)
+			w.applied()
+			w.must(w.pod.CancelAsSomebodyElse("ENGINEERING"))
+			w.pod.Advance(5 * time.Minute)
+			c.other.VMID, c.other.SnapshotID, c.other.StartTime = w.vm, w.v2, w.in(2*day)
+			w.must(w.pod.PushAsSomebodyElse("ENGINEERING", c.other))
+			w.image(w.v3, nil)
+			w.fails("by somebody else", "Nothing was sent")
+			expectCalls(t, w.pod.Pod)
+		})
 	}
 }
 
