@@ -82,13 +82,61 @@ func TestAnImageThatIsThereIsChosenBesideAScheduledOne(t *testing.T) {
 	w.image(w.v1, nil)
 	w.applied()
 	expectCalls(t, w.pod.Pod)
-	var state map[string]tftypes.Value
-	var snapshot string
-	w.must(w.state.As(&state))
-	w.must(state["snapshot_id"].As(&snapshot))
-	if snapshot != w.v1 {
-		t.Errorf("the state says %s, configured is %s", snapshot, w.v1)
+	if got := w.snapshotIn("snapshot_id"); got != w.v1 {
+		t.Errorf("the state says %s, configured is %s", got, w.v1)
 	}
+}
+
+// snapshotIn is the snapshot that an attribute of the state names, or that it has as an object;
+// empty for null.
+func (w *rowWorld) snapshotIn(names ...string) string {
+	w.t.Helper()
+	value := w.state
+	for _, name := range names {
+		var members map[string]tftypes.Value
+		w.must(value.As(&members))
+		if value = members[name]; value.IsNull() {
+			return ""
+		}
+	}
+	var snapshot string
+	w.must(value.As(&snapshot))
+	return snapshot
+}
+
+func (w *rowWorld) previous(want string) {
+	w.t.Helper()
+	w.begin()
+	w.plan()
+	if got := w.snapshotIn("previous_image", "snapshot_id"); got != want {
+		w.t.Errorf("previous_image is %q, want %q", got, want)
+	}
+}
+
+// The way back is from what this resource has pushed, as long as the pool runs that.
+func TestThePreviousImageIsThatOfOnesOwnPush(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v2, nil)
+	w.applied()
+	w.previous(w.v1)
+	w.others(simulator.Push{SnapshotID: w.v3})
+	w.previous(w.v1) // It is not there yet.
+	w.pod.Advance(time.Hour)
+	w.previous("")
+}
+
+func TestAPushThatNeverCameHasNoPreviousImage(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v2, members{"start_time": at(w.in(day))})
+	w.applied()
+	w.previous("")
+	w.must(w.pod.CancelAsSomebodyElse("ENGINEERING"))
+	w.pod.Advance(5 * time.Minute)
+	w.others(simulator.Push{SnapshotID: w.v3})
+	w.pod.Advance(time.Hour)
+	w.previous("")
 }
 
 // A push that waits is not the one that began at once, nor one with another vTPM.
