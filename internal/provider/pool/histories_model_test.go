@@ -276,7 +276,8 @@ func (d historyDecision) decide() historyVerdict {
 	triggered := !knows || !start.After(d.now)
 
 	isPush := t.op == "SCHEDULE_PUSH_IMAGE"
-	if c.onDrift == "hold" && !d.withdraws && d.memory.last != nil {
+	failed := t.state == "FAILED" && pw // Nobody chose what the pool has instead.
+	if c.onDrift == "hold" && !d.withdraws && d.memory.last != nil && !failed {
 		comes := t.state != "" && (isPush && t.state != "FAILED" && t.state != "UNPUBLISHING" || t.op == "NONE" && t.state == "READY_HELD" && ours)
 		isWanted, isClaim := cw, d.memory.claim != nil && d.memory.claim.wanted.runsOn(t)
 		if comes {
