@@ -318,7 +318,7 @@ func (a *historyAttempt) run() {
 		r.fail("a plan sent %v", posts)
 	}
 	// A plan that could not look all up shows less.
-	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || a.interfered()
+	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || a.interfered() || a.tagMoved()
 	if !ok {
 		r.count("outcome second plan refused")
 		if !changed && (plan.verdict.open || plan.verdict.refusal == "") && !a.startPasses() {
@@ -326,7 +326,6 @@ func (a *historyAttempt) run() {
 		}
 		return
 	}
-	changed = changed || a.tagMoved()
 	if !compatible(plan.change.state, final.state) {
 		// What an update diffs against stands in private state.
 		keeps := len(private) > 0 && prior != nil && r.poolIn(prior.state) == pool && !strings.HasPrefix(a.step.fault, "plan-") && !plan.verdict.open &&
@@ -688,7 +687,9 @@ func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, 
 	if !runs && !pends && !held && !interfered && (!failing || c.waitFor != "accepted") {
 		r.fail("the apply has ended in success, the pool is %s, wanted is %+v", t, w)
 	}
-	r.checkPrevious(res, "apply", res.current.state)
+	if !settingsOnly { // Which looks at no pool.
+		r.checkPrevious(res, "apply", res.current.state)
+	}
 	if !interfered && c.wanted(r.pod) == w {
 		r.converged(res, w)
 	}
@@ -714,8 +715,10 @@ func (r *historyRun) converged(res *historyResource, w historyWanted) {
 	switch {
 	case !has:
 		r.count("not there at the next plan") // It has failed meanwhile.
-	case claim != nil && claim.pushed && !claim.whole && !res.config.selective && t.op == "NONE" && t.state == "READY_HELD":
-		r.count("held at the next plan") // The canary's time has come, and now it can be promoted.
+	case claim != nil && !res.config.selective && t.op == "NONE" && t.state == "READY_HELD":
+		r.count("held at the next plan") // It has turned out to be a canary, and now it can be promoted.
+	case !ok && strings.Contains(printedHistory(planned.diags), "until that is over it cannot be told"):
+		r.count("not to be told at the next plan")
 	case !ok:
 		r.fail("the plan after an apply is refused:%s\nthe pool is %s", printedHistory(planned.diags), t)
 	case !planned.state.Equal(refreshed.state):
