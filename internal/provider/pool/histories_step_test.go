@@ -318,7 +318,7 @@ func (a *historyAttempt) run() {
 		r.fail("a plan sent %v", posts)
 	}
 	// A plan that could not look all up shows less.
-	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || a.interfered() || a.tagMoved()
+	changed := strings.HasPrefix(a.step.fault, "plan-") || now.kind(r.pod.clock()) != plan.truth.kind(plan.at) || a.interfered() || a.tagMoved() || a.startCame()
 	if !ok {
 		r.count("outcome second plan refused")
 		if !changed && (plan.verdict.open || plan.verdict.refusal == "") && !a.startPasses() {
@@ -418,6 +418,13 @@ func (t historyTruth) kind(now time.Time) string {
 func (a *historyAttempt) startPasses() bool {
 	c := a.res.config
 	return !c.start.IsZero() && !c.allowPast && c.start.Before(a.r.pod.clock().Add(3*time.Minute))
+}
+
+// startCame says whether a configured time has passed since the plan: what waited for it then
+// begins at once now.
+func (a *historyAttempt) startCame() bool {
+	start := a.res.config.start
+	return start.After(a.plan.at) && !start.After(a.r.pod.clock())
 }
 
 // account holds what was sent against the plan, and notes what the resource has to remember of it.
