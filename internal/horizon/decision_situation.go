@@ -1,6 +1,7 @@
 package horizon
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -322,7 +323,11 @@ func (s *situation) replace() Decision {
 // pendingTarget is P as far as it is known.
 func (s *situation) pendingTarget() Target {
 	if s.ours {
-		return s.in.Claim.Target
+		t := s.in.Claim.Target
+		// Its names could perhaps not be looked up then.
+		t.Image.ParentVMPath = cmp.Or(t.Image.ParentVMPath, s.pool.Pending.ParentVMPath)
+		t.Image.SnapshotPath = cmp.Or(t.Image.SnapshotPath, s.pool.Pending.SnapshotPath)
+		return t
 	}
 	if s.pw {
 		return s.wanted

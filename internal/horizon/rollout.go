@@ -58,9 +58,11 @@ type Outcome struct {
 	// time of that.
 	Pool *Pool
 	Now  time.Time
-	// Claim and Sent are those of the input, with what the work added.
-	Claim *Claim
-	Sent  []SentCall
+	// Claim and Sent are those of the input, with what the work added. Claimed says that
+	// Claim is about another push than that of the input.
+	Claim   *Claim
+	Claimed bool
+	Sent    []SentCall
 	// Made are the calls that this work has made, in the words of a plan. Resumed says that
 	// a task that was halted is among them.
 	Made    []string
@@ -437,7 +439,7 @@ func (w *rollout) remember(err error) {
 	s := newSituation(w.input())
 	// An image that is held on a pool that runs it already is none to be taken back.
 	if err == nil && w.out.Reached && w.Input.Purpose == RunImage && s.pw && !s.ours && (!s.held() || !s.cw) {
-		w.out.Claim = &Claim{Target: s.wanted, Canaries: s.adopted()}
+		w.out.Claim, w.out.Claimed = &Claim{Target: s.wanted, Canaries: s.adopted()}, true
 	}
 	w.out.Claim = w.out.Claim.Seen(w.out.Pool, w.out.Sent, w.out.Now)
 	w.out.Sent = Recent(w.out.Sent, s.pool, w.out.Now)

@@ -122,6 +122,7 @@ func (w *rollout) note(sent SentCall, before *Pool) {
 	switch sent.Kind {
 	case CallPush:
 		w.out.Claim = &Claim{Target: sent.Target, Spec: sent.Spec, Canaries: sent.Machines, Replaces: before.Current}
+		w.out.Claimed = true
 		w.watch = &Publishing{Target: sent.Target, FailedBefore: sent.FailedBefore, Since: sent.At, Again: sent.Again}
 		if w.slot != nil {
 			w.unused = false

@@ -689,7 +689,7 @@ func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, 
 		}
 		r.count("adopted")
 	}
-	res.unsure = false
+	res.unsure = interfered // Which may have been after the last look.
 	failing := t.state == "FAILED" || t.state == "UNPUBLISHING"
 	if !runs && !pends && !held && !interfered && (!failing || c.waitFor != "accepted") {
 		r.fail("the apply has ended in success, the pool is %s, wanted is %+v", t, w)

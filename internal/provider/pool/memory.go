@@ -87,9 +87,7 @@ func (m *memory) learn(o *horizon.Outcome) {
 		m.Pool = o.Pool
 		m.Pool.ServerTime = o.Now
 	}
-	if o.Claim != m.Claim {
-		m.Counted = m.Counted && m.Claim != nil && o.Claim != nil && o.Claim.Replaces == m.Claim.Replaces && o.Claim.Target.Image == m.Claim.Target.Image
-	}
+	m.Counted = m.Counted && !o.Claimed
 	m.Claim, m.Sent = o.Claim, o.Sent
 	// Also a push that was only adopted may be on its way to machines.
 	m.Unfinished = true

@@ -126,6 +126,18 @@ func TestThePreviousImageIsThatOfOnesOwnPush(t *testing.T) {
 	w.previous("")
 }
 
+// What is pushed once more replaces what the pool runs then.
+func TestThePreviousImageOfARepeatedPush(t *testing.T) {
+	t.Parallel()
+	w := rowWorldOn(t, simulator.Options{})
+	w.image(w.v2, nil)
+	w.applied()
+	w.others(simulator.Push{SnapshotID: w.v1})
+	w.pod.Advance(time.Hour)
+	w.applied()
+	w.previous(w.v1)
+}
+
 func TestAPushThatNeverCameHasNoPreviousImage(t *testing.T) {
 	t.Parallel()
 	w := rowWorldOn(t, simulator.Options{})
