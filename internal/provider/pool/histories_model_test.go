@@ -278,7 +278,8 @@ func (d historyDecision) decide() historyVerdict {
 	isPush := t.op == "SCHEDULE_PUSH_IMAGE"
 	failed := t.state == "FAILED" && pw // Nobody chose what the pool has instead.
 	if c.onDrift == "hold" && !d.withdraws && d.memory.last != nil && !failed {
-		comes := t.state != "" && (isPush && t.state != "FAILED" && t.state != "UNPUBLISHING" || t.op == "NONE" && t.state == "READY_HELD" && ours)
+		comes := t.state != "" && (isPush && t.state != "FAILED" && t.state != "UNPUBLISHING" || t.op == "NONE" && t.state == "READY_HELD" && ours ||
+			t.op == "NONE" && (t.state == "PENDING_PUBLISH" || t.state == "PUBLISHING") && (pw || ours))
 		isWanted, isClaim := cw, d.memory.claim != nil && d.memory.claim.wanted.runsOn(t)
 		if comes {
 			isWanted, isClaim = pw, ours

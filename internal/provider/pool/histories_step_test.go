@@ -252,6 +252,8 @@ type historyAttempt struct {
 	// apply began.
 	foreign int
 	began   time.Time
+	// former is what the resource remembered before.
+	former historyMemory
 }
 
 // interfered says whether somebody else has changed the pool since the plan.
@@ -339,7 +341,7 @@ func (a *historyAttempt) run() {
 		r.count("outcome inconsistent final plan")
 		return
 	}
-	former := res.memory
+	a.former = res.memory
 	if prior == nil || r.poolIn(prior.state) != pool {
 		res.forget()
 		res.previousSure = true
@@ -397,7 +399,7 @@ func (a *historyAttempt) run() {
 		// The former object stays the one in state.
 		if n := len(res.deposed); n > 0 {
 			res.current = res.deposed[n-1]
-			res.deposed, res.memory = nil, former
+			res.deposed, res.memory = nil, a.former
 			res.unsure, res.previousSure = true, false
 		}
 	}
@@ -759,8 +761,8 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		res.forget()
 	}
 	if res.current != nil && r.poolIn(res.current.state) != res.config.pool {
-		res.forget() // The state is still about the former pool.
-		res.previousSure = false
+		// The state is still about the former pool.
+		res.memory, res.unsure, res.previousSure = a.former, true, false
 	}
 	text := printedHistory(diags)
 	// Which machines are canaries of somebody cannot be seen where both images are one.
