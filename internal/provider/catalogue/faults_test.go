@@ -1512,3 +1512,62 @@ func TestAWaitOutlivesTheTokens(t *testing.T) {
 		})
 	}
 }
+
+// TestACreateThatIsNotCorrectedIsNotTainted has an object changed between its create
+// and the look at it, and refuses the correction: the resource is there with a warning
+// that says what is wrong, and the next apply mends it in place.
+func TestACreateThatIsNotCorrectedIsNotTainted(t *testing.T) {
+	t.Parallel()
+	for _, s := range faultySorts {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := newFaultWorld(t, &faultOperation{sort: s})
+			changed := false
+			w.strike = func(a *arrival) bool {
+				if ours := w.ours(); !changed && a.r.Method == http.MethodGet && len(ours) == 1 {
+					changed = true
+					if err := w.sim.WriteCatalogueObject(ours[0], map[string]any{"additional_details": map[string]string{"seen": "elsewhere"}}); err != nil {
+						t.Error(err)
+					}
+				}
+				if a.r.Method != http.MethodPut {
+					return false
+				}
+				a.w.Header().Set("Content-Type", "application/json")
+				a.w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(a.w, `{"status": "FORBIDDEN", "errors": [{"error_key": "common.insufficient.permission", "error_message": "You do not have permission"}]}`)
+				return true
+			}
+			said, ok := w.apply(0, longRequest, s.first)
+			if !ok || len(said) == 0 || w.tainted {
+				t.Fatalf("the create says (tainted: %v):%s", w.tainted, printed(said))
+			}
+			for _, d := range said {
+				if !strings.HasSuffix(d.Summary, "was created, and is not as configured") || !strings.Contains(d.Detail, "403") ||
+					!strings.Contains(d.Detail, "role with this privilege") || !strings.Contains(d.Detail, "mends that in place") {
+					t.Errorf("the warning is %s: %s", d.Summary, d.Detail)
+				}
+			}
+			made := w.ours()
+
+			w.reset()
+			said, ok = w.apply(0, longRequest, s.first)
+			w.undisturbed("the next apply", said, ok)
+			if now := w.ours(); !slices.Equal(now, made) {
+				t.Errorf("the objects are %q, and were %q", now, made)
+			}
+			put := slices.DeleteFunc(w.seen(), func(line string) bool { return !isWrite(line) })
+			if want := []string{"PUT /config/v1/" + s.collection + "/ID"}; !slices.Equal(put, want) {
+				t.Errorf("the next apply sends %q, want %q", put, want)
+			}
+			if details := fmt.Sprint(w.objects(t)[made[0]]["additional_details"]); !strings.Contains(details, "seen:elsewhere") || len(details) <= len("map[seen:elsewhere]") {
+				t.Errorf("the details are %s", details)
+			}
+			said, ok = w.apply(0, longRequest, s.first)
+			w.undisturbed("an apply of nothing", said, ok)
+			if again := slices.ContainsFunc(w.seen()[len(put):], func(line string) bool { return strings.HasPrefix(line, http.MethodPost+" /config") }); again {
+				t.Error("it was created once more")
+			}
+		})
+	}
+}

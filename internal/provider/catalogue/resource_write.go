@@ -133,16 +133,17 @@ func (w *write) verify(ctx context.Context) diag.Diagnostics {
 	default:
 		// An error would have it made anew, which does not help: the next plan shows
 		// the difference, and mends it in place.
-		return append(warnings(w.diagnose(result, err)), w.wait(ctx)...)
+		return append(w.incomplete(w.diagnose(result, err)), w.wait(ctx)...)
 	}
 	return w.wait(ctx)
 }
 
-// warnings makes warnings of errors.
-func warnings(diags diag.Diagnostics) diag.Diagnostics {
+// incomplete makes warnings of what went wrong after an object was made.
+func (w *write) incomplete(diags diag.Diagnostics) diag.Diagnostics {
 	var softened diag.Diagnostics
 	for _, d := range diags {
-		warning := diag.NewWarningDiagnostic(d.Summary(), d.Detail())
+		warning := diag.NewWarningDiagnostic(plan.UpperFirst(w.object.kind.String())+" was created, and is not as configured",
+			fmt.Sprintf("%s\n\nThe %s itself is there and in the state. The next plan shows what differs, and its apply mends that in place.", d.Detail(), w.object.kind))
 		if at, ok := d.(diag.DiagnosticWithPath); ok {
 			softened.Append(diag.WithPath(at.Path(), warning))
 			continue
