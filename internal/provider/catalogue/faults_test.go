@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -426,7 +427,7 @@ func (w *faultWorld) refresh(p *process) (after instance, said []*tfprotov6.Diag
 		return instance{}, nil, true
 	}
 	after, said = p.read(w.ctx, w.current)
-	if failed(said) {
+	if rules.Failed(said) {
 		return after, said, false
 	}
 	w.removed = w.removed || !after.exists()
@@ -457,7 +458,7 @@ func (w *faultWorld) apply(retries int, timeout string, desired func(*faultWorld
 		prior = instance{} // The replacement is planned as a create.
 	}
 	planned, diags := p.plan(w.ctx, prior, config)
-	if said = append(said, diags...); failed(diags) {
+	if said = append(said, diags...); rules.Failed(diags) {
 		return said, false
 	}
 	if w.ctx.Err() != nil {
@@ -479,7 +480,7 @@ func (w *faultWorld) carryOut(said []*tfprotov6.Diagnostic, retries int, timeout
 		gone, diags := p.apply(w.ctx, step{before: w.current, planned: instance{
 			state: tftypes.NewValue(p.stateType(), nil), identity: w.current.identity, // Without its private state.
 		}})
-		if said = append(said, diags...); failed(diags) {
+		if said = append(said, diags...); rules.Failed(diags) {
 			w.current = gone
 			return said, false
 		}
@@ -487,18 +488,20 @@ func (w *faultWorld) carryOut(said []*tfprotov6.Diagnostic, retries int, timeout
 	}
 	if config != nil {
 		again, diags := p.plan(w.ctx, prior, config)
-		if said = append(said, diags...); failed(diags) {
+		if said = append(said, diags...); rules.Failed(diags) {
 			return said, false
 		}
-		p.agree(planned.planned.state, again.planned.state)
+		if err := rules.ResultError(planned.planned.state, again.planned.state); err != nil {
+			p.t.Error(err)
+		}
 		planned = again
 	}
 	after, diags := p.apply(w.ctx, planned)
 	w.current = after
 	if config != nil && !prior.exists() {
-		w.tainted = failed(diags) && after.exists()
+		w.tainted = rules.Failed(diags) && after.exists()
 	}
-	return append(said, diags...), !failed(diags)
+	return append(said, diags...), !rules.Failed(diags)
 }
 
 // runImport is `terraform import` of an object that somebody else has made.
@@ -544,7 +547,7 @@ func (w *faultWorld) adopt(id string, retries int, timeout string) (said []*tfpr
 	w.t.Helper()
 	p := w.process(retries, timeout)
 	imported, said := p.adopt(w.ctx, id)
-	if failed(said) {
+	if rules.Failed(said) {
 		return said, false
 	}
 	before := w.current
@@ -733,7 +736,7 @@ type faultReference struct {
 func (w *faultWorld) undisturbed(what string, said []*tfprotov6.Diagnostic, ok bool) {
 	w.t.Helper()
 	if !ok || len(said) > 0 {
-		w.t.Fatalf("%s without a fault says:%s", what, printed(said))
+		w.t.Fatalf("%s without a fault says:%s", what, rules.Printed(said))
 	}
 }
 
@@ -848,13 +851,13 @@ func (c *faultCombination) try(t *testing.T, r *faultReference) {
 	if end := c.ends(); ok && end == fails || !ok && end == succeeds {
 		t.Errorf("success is %t", ok)
 	}
-	if !ok && !failed(said) && !w.removed {
+	if !ok && !rules.Failed(said) && !w.removed {
 		t.Error("it fails without an error")
 	}
 	w.clear(c, said)
 	w.follow(c, r, ok)
 	if t.Failed() {
-		t.Logf("success was %t, after %s:%s", ok, strings.Join(lines, "\n"), printed(said))
+		t.Logf("success was %t, after %s:%s", ok, strings.Join(lines, "\n"), rules.Printed(said))
 	}
 }
 
@@ -974,7 +977,7 @@ func (w *faultWorld) known(r *faultReference) bool {
 	}
 	if w.current.exists() {
 		names = append(names, w.current.text(w.t, "id"), "(gone)")
-		values := attributesOf(w.t, w.current.state)
+		values := rules.Attributes(w.current.state)
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			parts = append(parts, values[name].String())
 		}
@@ -1058,7 +1061,7 @@ func (w *faultWorld) imports(said []*tfprotov6.Diagnostic) {
 	w.t.Helper()
 	ours := w.ours()
 	if len(said) != 1 || len(ours) != 1 || !strings.Contains(said[0].Detail, fmt.Sprintf("id = %q", ours[0])) {
-		w.t.Fatalf("want one error that says how to import %v:%s", ours, printed(said))
+		w.t.Fatalf("want one error that says how to import %v:%s", ours, rules.Printed(said))
 	}
 	said, ok := w.adopt(ours[0], 0, longRequest)
 	w.undisturbed("the import", said, ok)
@@ -1088,13 +1091,13 @@ func (w *faultWorld) clear(c *faultCombination, said []*tfprotov6.Diagnostic) {
 		text := d.Summary + "\n" + d.Detail
 		w.secretFree(text)
 		if found := jargon.FindString(text); found != "" {
-			w.t.Errorf("a diagnostic says %q:%s", found, printed(said))
+			w.t.Errorf("a diagnostic says %q:%s", found, rules.Printed(said))
 		}
 		if !strings.HasSuffix(strings.TrimRight(d.Detail, "}\n "), ".") && !strings.HasSuffix(d.Detail, "}") {
-			w.t.Errorf("a diagnostic that is no sentence:%s", printed(said))
+			w.t.Errorf("a diagnostic that is no sentence:%s", rules.Printed(said))
 		}
 		if !advice.MatchString(text) {
-			w.t.Errorf("a diagnostic that does not say what to do:%s", printed(said))
+			w.t.Errorf("a diagnostic that does not say what to do:%s", rules.Printed(said))
 		}
 		about := strings.Contains(text, "horizon") && strings.Contains(text, "http")
 		for _, id := range w.ours() {
@@ -1102,22 +1105,22 @@ func (w *faultWorld) clear(c *faultCombination, said []*tfprotov6.Diagnostic) {
 		}
 		about = about || d.Attribute != nil // Then it stands at the resource.
 		if w.current.exists() && !about && !strings.Contains(text, w.current.text(w.t, "id")) || !strings.Contains(text, "mage management "+w.sort.name) {
-			w.t.Errorf("a diagnostic that does not say what it is about:%s", printed(said))
+			w.t.Errorf("a diagnostic that does not say what it is about:%s", rules.Printed(said))
 		}
 		if d.Severity != tfprotov6.DiagnosticSeverityError {
 			continue
 		}
 		errors++
 		if !strings.HasPrefix(d.Summary, "Unable to ") {
-			w.t.Errorf("an error without its operation:%s", printed(said))
+			w.t.Errorf("an error without its operation:%s", rules.Printed(said))
 		}
 		if !regexp.MustCompile(c.kind.says).MatchString(text) {
-			w.t.Errorf("an error that does not tell of %q:%s", c.kind.says, printed(said))
+			w.t.Errorf("an error that does not tell of %q:%s", c.kind.says, rules.Printed(said))
 		}
 	}
 	perAttribute := c.kind.says == saysNotHeld && !slices.ContainsFunc(said, func(d *tfprotov6.Diagnostic) bool { return d.Attribute == nil })
 	if errors > 1 && !perAttribute {
-		w.t.Errorf("%d errors:%s", errors, printed(said))
+		w.t.Errorf("%d errors:%s", errors, rules.Printed(said))
 	}
 }
 
@@ -1322,7 +1325,7 @@ func (w *faultWorld) cancelAt(o *faultOperation, r *faultReference, request int,
 	for _, d := range said {
 		w.secretFree(d.Summary + d.Detail)
 		if found := jargon.FindString(d.Detail); found != "" {
-			w.t.Errorf("a diagnostic says %q:%s", found, printed(said))
+			w.t.Errorf("a diagnostic says %q:%s", found, rules.Printed(said))
 		}
 	}
 	ours := w.ours()
@@ -1336,7 +1339,7 @@ func (w *faultWorld) cancelAt(o *faultOperation, r *faultReference, request int,
 		w.end(o, r, false)
 	}
 	if w.t.Failed() {
-		w.t.Logf("after %s:%s", strings.Join(lines, "\n"), printed(said))
+		w.t.Logf("after %s:%s", strings.Join(lines, "\n"), rules.Printed(said))
 	}
 }
 
@@ -1394,7 +1397,7 @@ func TestOneSessionServesAProcess(t *testing.T) {
 		for i, o := range objects {
 			all.Go(func() {
 				if said := do(aliases[i%2].of(o.kind), o); len(said) > 0 {
-					t.Errorf("%s of %s says:%s", what, o.kind, printed(said))
+					t.Errorf("%s of %s says:%s", what, o.kind, rules.Printed(said))
 				}
 			})
 		}
@@ -1540,7 +1543,7 @@ func TestACreateThatIsNotCorrectedIsNotTainted(t *testing.T) {
 			}
 			said, ok := w.apply(0, longRequest, s.first)
 			if !ok || len(said) == 0 || w.tainted {
-				t.Fatalf("the create says (tainted: %v):%s", w.tainted, printed(said))
+				t.Fatalf("the create says (tainted: %v):%s", w.tainted, rules.Printed(said))
 			}
 			for _, d := range said {
 				if !strings.HasSuffix(d.Summary, "was created, and is not as configured") || !strings.Contains(d.Detail, "403") ||

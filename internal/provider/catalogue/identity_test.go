@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -31,20 +32,20 @@ func TestImportByIdentity(t *testing.T) {
 		p := configured(t, kind, members{"horizon": members{"url": pod.URL, "domain": pod.Domain, "username": pod.Username, "password": pod.Password}})
 		byID, said := p.adopt(t.Context(), id)
 		if len(said) > 0 {
-			t.Fatalf("%s: %s", kind, printed(said))
+			t.Fatalf("%s: %s", kind, rules.Printed(said))
 		}
 		answer, err := p.server.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{
-			TypeName: kind, Identity: &tfprotov6.ResourceIdentityData{IdentityData: encoded(t, as, members{"id": id})},
+			TypeName: kind, Identity: &tfprotov6.ResourceIdentityData{IdentityData: rules.Encoded(as, members{"id": id})},
 		})
 		if err != nil || len(answer.Diagnostics) > 0 || len(answer.ImportedResources) != 1 {
-			t.Fatalf("%s: %v%s", kind, err, printed(answer.Diagnostics))
+			t.Fatalf("%s: %v%s", kind, err, rules.Printed(answer.Diagnostics))
 		}
 		imported := answer.ImportedResources[0]
 		if !p.decoded(imported.State).Equal(byID.state) {
 			t.Errorf("%s: by identity the state is\n%s, by id\n%s", kind, p.decoded(imported.State), byID.state)
 		}
 		identity, err := imported.Identity.IdentityData.Unmarshal(as)
-		if err != nil || !identity.Equal(terraformValue(as, members{"id": id})) {
+		if err != nil || !identity.Equal(rules.Value(as, members{"id": id})) {
 			t.Errorf("%s: the identity is %s, %v", kind, identity, err)
 		}
 	}

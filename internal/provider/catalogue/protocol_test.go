@@ -2,10 +2,7 @@ package catalogue_test
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 )
 
@@ -54,9 +52,9 @@ func configured(t testing.TB, kind string, arguments members) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, server: provider.Server("test")(), schema: all.ResourceSchemas[kind], kind: kind}
-	answer, err := p.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: encoded(t, all.Provider.ValueType(), arguments)})
+	answer, err := p.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: rules.Encoded(all.Provider.ValueType(), arguments)})
 	if err != nil || len(answer.Diagnostics) > 0 {
-		t.Fatalf("configuring the provider: %v%s", err, printed(answer.Diagnostics))
+		t.Fatalf("configuring the provider: %v%s", err, rules.Printed(answer.Diagnostics))
 	}
 	return p
 }
@@ -73,43 +71,6 @@ func (p *process) of(kind string) *process {
 }
 
 func (p *process) stateType() tftypes.Object { return p.schema.ValueType().(tftypes.Object) }
-
-// encoded encodes a value of the given type.
-func encoded(t testing.TB, as tftypes.Type, from any) *tfprotov6.DynamicValue {
-	t.Helper()
-	value, err := tfprotov6.NewDynamicValue(as, terraformValue(as, from))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &value
-}
-
-func terraformValue(as tftypes.Type, from any) tftypes.Value {
-	given, ok := from.(members)
-	if value, is := from.(tftypes.Value); is {
-		return value
-	}
-	if !ok {
-		return tftypes.NewValue(as, from)
-	}
-	values := map[string]tftypes.Value{}
-	switch as := as.(type) {
-	case tftypes.Object:
-		for name, member := range as.AttributeTypes {
-			values[name] = terraformValue(member, given[name])
-		}
-		for name := range given {
-			if as.AttributeTypes[name] == nil {
-				panic("there is no attribute " + name)
-			}
-		}
-	case tftypes.Map:
-		for name, member := range given {
-			values[name] = terraformValue(as.ElementType, member)
-		}
-	}
-	return tftypes.NewValue(as, values)
-}
 
 // instance is a resource as terraform keeps it between two calls. The zero value
 // does not exist yet.
@@ -128,7 +89,7 @@ func (i instance) text(t testing.TB, name string) string {
 	if !i.exists() {
 		return ""
 	}
-	value := attributesOf(t, i.state)[name]
+	value := rules.Attributes(i.state)[name]
 	var text *string
 	if value.IsKnown() {
 		if err := value.As(&text); err != nil {
@@ -139,18 +100,6 @@ func (i instance) text(t testing.TB, name string) string {
 		return ""
 	}
 	return *text
-}
-
-func attributesOf(t testing.TB, v tftypes.Value) map[string]tftypes.Value {
-	t.Helper()
-	values := map[string]tftypes.Value{}
-	if v.IsNull() {
-		return values
-	}
-	if err := v.As(&values); err != nil {
-		t.Fatal(err)
-	}
-	return values
 }
 
 // step is one planned change.
@@ -169,12 +118,12 @@ func (p *process) plan(ctx context.Context, before instance, config members) (st
 		prior = before.state
 	}
 	if config != nil {
-		configuration = terraformValue(as, config)
-		proposed = p.propose(prior, configuration)
+		configuration = rules.Value(as, config)
+		proposed = rules.Proposed(p.schema.Block.Attributes, prior, configuration)
 	}
 	answer, err := p.server.PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{
-		TypeName: p.kind, PriorState: encoded(p.t, as, prior), ProposedNewState: encoded(p.t, as, proposed),
-		Config: encoded(p.t, as, configuration), PriorPrivate: before.private, PriorIdentity: before.identity,
+		TypeName: p.kind, PriorState: rules.Encoded(as, prior), ProposedNewState: rules.Encoded(as, proposed),
+		Config: rules.Encoded(as, configuration), PriorPrivate: before.private, PriorIdentity: before.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -183,46 +132,16 @@ func (p *process) plan(ctx context.Context, before instance, config members) (st
 	if answer.PlannedState != nil {
 		s.planned.state = p.decoded(answer.PlannedState)
 	}
-	if failed(answer.Diagnostics) {
+	if rules.Failed(answer.Diagnostics) {
 		return s, answer.Diagnostics
 	}
 	if len(answer.RequiresReplace) > 0 {
 		p.t.Errorf("a plan that replaces: %v", answer.RequiresReplace)
 	}
-	p.allowed(prior, configuration, s.planned.state)
+	if err := rules.PlanError(p.schema.Block.Attributes, prior, configuration, s.planned.state); err != nil {
+		p.t.Error(err)
+	}
 	return s, answer.Diagnostics
-}
-
-// allowed fails the test when a plan gives an attribute a value that Terraform
-// does not let a provider choose.
-func (p *process) allowed(prior, configuration, planned tftypes.Value) {
-	p.t.Helper()
-	was, given, is := attributesOf(p.t, prior), attributesOf(p.t, configuration), attributesOf(p.t, planned)
-	if configuration.IsNull() != planned.IsNull() {
-		p.t.Errorf("planned %s for %s", planned, configuration)
-		return
-	}
-	for _, a := range p.schema.Block.Attributes {
-		chosen := a.Computed && given[a.Name].IsNull()
-		kept := !prior.IsNull() && is[a.Name].Equal(was[a.Name])
-		if !configuration.IsNull() && !chosen && !kept && !is[a.Name].Equal(given[a.Name]) {
-			p.t.Errorf("%s is planned as %s, the configuration says %s", a.Name, is[a.Name], given[a.Name])
-		}
-	}
-}
-
-// propose merges a configuration with the state as terraform does: what is
-// computed and not configured stays as it was, and is unknown in a create.
-func (p *process) propose(prior, configuration tftypes.Value) tftypes.Value {
-	p.t.Helper()
-	values := maps.Clone(attributesOf(p.t, configuration)) // As shares what a value is made of.
-	before := attributesOf(p.t, prior)
-	for _, a := range p.schema.Block.Attributes {
-		if a.Computed && values[a.Name].IsNull() && !prior.IsNull() {
-			values[a.Name] = before[a.Name]
-		}
-	}
-	return tftypes.NewValue(p.stateType(), values)
 }
 
 // apply carries a planned step out.
@@ -234,17 +153,17 @@ func (p *process) apply(ctx context.Context, s step) (instance, []*tfprotov6.Dia
 		prior = s.before.state
 	}
 	if s.config != nil {
-		configuration = terraformValue(as, s.config)
+		configuration = rules.Value(as, s.config)
 	}
 	answer, err := p.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: p.kind, PriorState: encoded(p.t, as, prior), PlannedState: encoded(p.t, as, s.planned.state),
-		Config: encoded(p.t, as, configuration), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
+		TypeName: p.kind, PriorState: rules.Encoded(as, prior), PlannedState: rules.Encoded(as, s.planned.state),
+		Config: rules.Encoded(as, configuration), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	after := instance{state: p.decoded(answer.NewState), private: answer.Private, identity: answer.NewIdentity}
-	p.applied(s, prior, after, failed(answer.Diagnostics))
+	p.applied(s, prior, after, rules.Failed(answer.Diagnostics))
 	return after, answer.Diagnostics
 }
 
@@ -269,19 +188,8 @@ func (p *process) applied(s step, prior tftypes.Value, after instance, failed bo
 	if after.exists() && (after.text(p.t, "id") == "" || after.identity == nil) {
 		p.t.Errorf("a state without an id or an identity: %s", after.state)
 	}
-	if !failed && !destroys {
-		p.agree(s.planned.state, after.state)
-	}
-}
-
-// agree fails the test when what was known in a plan is something else after it.
-func (p *process) agree(planned, after tftypes.Value) {
-	p.t.Helper()
-	was, is := attributesOf(p.t, planned), attributesOf(p.t, after)
-	for _, name := range slices.Sorted(maps.Keys(was)) {
-		if was[name].IsFullyKnown() && !was[name].Equal(is[name]) {
-			p.t.Errorf("%s was planned as %s and is %s", name, was[name], is[name])
-		}
+	if err := rules.ResultError(s.planned.state, after.state); err != nil && !failed {
+		p.t.Error(err)
 	}
 }
 
@@ -289,7 +197,7 @@ func (p *process) agree(planned, after tftypes.Value) {
 func (p *process) read(ctx context.Context, before instance) (instance, []*tfprotov6.Diagnostic) {
 	p.t.Helper()
 	answer, err := p.server.ReadResource(ctx, &tfprotov6.ReadResourceRequest{
-		TypeName: p.kind, CurrentState: encoded(p.t, p.stateType(), before.state), Private: before.private, CurrentIdentity: before.identity,
+		TypeName: p.kind, CurrentState: rules.Encoded(p.stateType(), before.state), Private: before.private, CurrentIdentity: before.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -298,7 +206,7 @@ func (p *process) read(ctx context.Context, before instance) (instance, []*tfpro
 	if answer.NewState != nil {
 		after.state = p.decoded(answer.NewState)
 	}
-	if failed(answer.Diagnostics) && (!after.exists() || !after.state.Equal(before.state)) {
+	if rules.Failed(answer.Diagnostics) && (!after.exists() || !after.state.Equal(before.state)) {
 		p.t.Errorf("a read that failed changed the state to\n%s, was\n%s", after.state, before.state)
 	}
 	return after, answer.Diagnostics
@@ -316,7 +224,7 @@ func (p *process) adopt(ctx context.Context, id string) (instance, []*tfprotov6.
 	}
 	imported := answer.ImportedResources[0]
 	after := instance{state: p.decoded(imported.State), private: imported.Private, identity: imported.Identity}
-	if failed(answer.Diagnostics) && after.exists() {
+	if rules.Failed(answer.Diagnostics) && after.exists() {
 		p.t.Errorf("an import that failed has the state %s", after.state)
 	}
 	return after, answer.Diagnostics
@@ -329,18 +237,4 @@ func (p *process) decoded(v *tfprotov6.DynamicValue) tftypes.Value {
 		p.t.Fatal(err)
 	}
 	return value
-}
-
-// failed says whether there is an error among diagnostics.
-func failed(diags []*tfprotov6.Diagnostic) bool {
-	return slices.ContainsFunc(diags, func(d *tfprotov6.Diagnostic) bool { return d.Severity == tfprotov6.DiagnosticSeverityError })
-}
-
-// printed writes diagnostics for the message of a failed test.
-func printed(diags []*tfprotov6.Diagnostic) string {
-	var text strings.Builder
-	for _, d := range diags {
-		fmt.Fprintf(&text, "\n%s at %q: %s\n%s\n", d.Severity, d.Attribute, d.Summary, d.Detail)
-	}
-	return text.String()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 )
 
 // The names that Glance 25.1 does not take as a property, by what happens to a
@@ -96,8 +97,8 @@ func badInputs() map[string]badInput {
 		"a timeout without a unit":            {object{"name": "n", "timeouts": object{"delete": "30"}}, "timeouts.delete", []string{`"30"`}},
 		"a key in both maps":                  {object{"properties": object{"a": "1"}, "sensitive_properties": object{"a": "2"}}, `sensitive_properties["a"]`, []string{`"a"`, "both", "Keep one"}},
 		"a key in both maps that is null":     {object{"properties": object{"a": nil}, "sensitive_properties": object{"a": nil}}, `sensitive_properties["a"]`, []string{"both"}},
-		"a key in both maps of unknown value": {object{"properties": object{"a": "1"}, "sensitive_properties": object{"a": unknown}}, `sensitive_properties["a"]`, []string{"both"}},
-		"hw_firmware_type, unknown, in two places": {object{"hw_firmware_type": unknown, "properties": object{"hw_firmware_type": "uefi"}}, `properties["hw_firmware_type"]`,
+		"a key in both maps of unknown value": {object{"properties": object{"a": "1"}, "sensitive_properties": object{"a": rules.Unknown}}, `sensitive_properties["a"]`, []string{"both"}},
+		"hw_firmware_type, unknown, in two places": {object{"hw_firmware_type": rules.Unknown, "properties": object{"hw_firmware_type": "uefi"}}, `properties["hw_firmware_type"]`,
 			[]string{"both", "Keep one"}},
 		"hw_firmware_type in two places": {object{"hw_firmware_type": "uefi", "properties": object{"hw_firmware_type": "uefi"}}, `properties["hw_firmware_type"]`,
 			[]string{"hw_firmware_type", "both", "Keep one"}},
@@ -133,7 +134,7 @@ func TestASensitiveValueIsNotShownByTheErrorAboutIt(t *testing.T) {
 	t.Parallel()
 	diags := newProtocol(t).validate(object{"image_id": thisMonth, "sensitive_properties": object{"licence": "hunter2 😀"}})
 	soleError(t, diags, `sensitive_properties["licence"]`, `"licence"`, "four bytes")
-	if text := printed(diags); strings.Contains(text, "hunter2") || strings.Contains(text, "😀") {
+	if text := rules.Printed(diags); strings.Contains(text, "hunter2") || strings.Contains(text, "😀") {
 		t.Errorf("the error shows the value:%s", text)
 	}
 }
@@ -182,7 +183,7 @@ func TestBadProviderArgumentsAreOneErrorWithoutAServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, err := p.server.ValidateProviderConfig(t.Context(), &tfprotov6.ValidateProviderConfigRequest{
-				Config: dynamic(t, p.schema.Provider.ValueType(), c.config),
+				Config: rules.Encoded(p.schema.Provider.ValueType(), c.config),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -454,7 +455,7 @@ func TestAccSignInThatFails(t *testing.T) {
 				_, diags := configured(t, with(demo, c.changes)).plan(instance{}, object{"image_id": thisMonth, "name": "n"})
 				soleError(t, diags, "", c.texts...)
 				account := s.cloud.Users[acceptance.UserDemo]
-				if text := printed(diags); strings.Contains(text, account.Password) || strings.Contains(text, "gAAAAA") {
+				if text := rules.Printed(diags); strings.Contains(text, account.Password) || strings.Contains(text, "gAAAAA") {
 					t.Errorf("the error shows a credential:%s", text)
 				}
 			})

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 )
 
 // oddProperties are what users may write on an image of Glance 25.1: names that
@@ -713,7 +714,7 @@ func TestAccDataExamples(t *testing.T) {
 func (p *protocol) validateData(name string, config object) []*tfprotov6.Diagnostic {
 	p.t.Helper()
 	answer, err := p.server.ValidateDataResourceConfig(p.t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{
-		TypeName: name, Config: dynamic(p.t, p.schema.DataSourceSchemas[name].ValueType(), config),
+		TypeName: name, Config: rules.Encoded(p.schema.DataSourceSchemas[name].ValueType(), config),
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -753,16 +754,16 @@ func TestDataValidation(t *testing.T) {
 		"an attribute among the properties": {both, object{"properties": object{"min_ram": "512"}}, `properties["min_ram"]`, []string{"i.min_ram"}},
 
 		"an id":                 {one, object{"id": thisMonth}, "", nil},
-		"an unknown id":         {one, object{"id": unknown}, "", nil},
-		"an unknown name":       {one, object{"name": unknown}, "", nil},
-		"unknown tags":          {one, object{"tags": unknown}, "", nil},
-		"unknown properties":    {one, object{"properties": unknown}, "", nil},
-		"an id and unknowns":    {one, object{"id": thisMonth, "name": unknown, "tags": unknown}, "", nil},
+		"an unknown id":         {one, object{"id": rules.Unknown}, "", nil},
+		"an unknown name":       {one, object{"name": rules.Unknown}, "", nil},
+		"unknown tags":          {one, object{"tags": rules.Unknown}, "", nil},
+		"unknown properties":    {one, object{"properties": rules.Unknown}, "", nil},
+		"an id and unknowns":    {one, object{"id": thisMonth, "name": rules.Unknown, "tags": rules.Unknown}, "", nil},
 		"an empty name":         {both, object{"name": ""}, "", nil},
 		"hidden alone":          {both, object{"hidden": false}, "", nil},
 		"a hidden property":     {both, object{"properties": object{"hidden": "x", "metadata": "y", "": "z", "limit": "1"}}, "", nil},
-		"unknown elements":      {both, object{"properties": object{"a": unknown}, "tags": []any{unknown}}, "", nil},
-		"an unknown expression": {both, object{"name_regex": unknown}, "", nil},
+		"unknown elements":      {both, object{"properties": object{"a": rules.Unknown}, "tags": []any{rules.Unknown}}, "", nil},
+		"an unknown expression": {both, object{"name_regex": rules.Unknown}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sources := []string{c.of}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -240,7 +241,7 @@ func TestAccABareTokenThatExpires(t *testing.T) {
 		if after.exists() {
 			t.Errorf("a create that wrote nothing left a state: %s", after.state)
 		}
-		text := printed(diags)
+		text := rules.Printed(diags)
 		if strings.Contains(text, token) {
 			t.Errorf("the error shows the token:%s", text)
 		}

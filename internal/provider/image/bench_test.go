@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -37,12 +38,12 @@ func BenchmarkPlanWithoutChanges(b *testing.B) {
 		}})
 		config := object{"image_id": id, "hw_firmware_type": "uefi", "properties": object{"os_distro": "ubuntu", "pipeline": "one"}, "on_destroy": "restore", "on_conflict": "fail", "tags_exclusive": false}
 		after := p.applied(instance{}, config)
-		state := dynamic(b, as, after.state)
+		state := rules.Encoded(as, after.state)
 		all[i] = requests{
-			validate: tfprotov6.ValidateResourceConfigRequest{TypeName: resourceType, Config: dynamic(b, as, config)},
+			validate: tfprotov6.ValidateResourceConfigRequest{TypeName: resourceType, Config: rules.Encoded(as, config)},
 			read:     tfprotov6.ReadResourceRequest{TypeName: resourceType, CurrentState: state, Private: after.private, CurrentIdentity: after.identity},
 			plan: tfprotov6.PlanResourceChangeRequest{
-				TypeName: resourceType, PriorState: state, ProposedNewState: state, Config: dynamic(b, as, config), PriorPrivate: after.private, PriorIdentity: after.identity,
+				TypeName: resourceType, PriorState: state, ProposedNewState: state, Config: rules.Encoded(as, config), PriorPrivate: after.private, PriorIdentity: after.identity,
 			},
 		}
 	}
@@ -65,7 +66,7 @@ func BenchmarkPlanWithoutChanges(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if diags, err := one(&all[i%count]); err != nil || len(diags) > 0 {
-					b.Fatal(err, printed(diags))
+					b.Fatal(err, rules.Printed(diags))
 				}
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -155,12 +156,12 @@ func (c *faultCombination) tryOnCloud(t *testing.T, r *faultReference) {
 	said, ok := o.run(w, w.arguments(0, longRequest))
 	w.sim.ClearFaults()
 	requests, lines, patches := w.tried()
-	t.Logf("success is %t, after %v:%s", ok, lines, printed(said))
+	t.Logf("success is %t, after %v:%s", ok, lines, rules.Printed(said))
 	if hit := slices.IndexFunc(requests, func(q simulator.Request) bool { return q.Fault != "" }); hit != c.request {
 		t.Fatalf("the fault met request %d of %v, want request %d of %v", hit, lines, c.request, o.requests)
 	}
 	if ok == faulty(said) || patches > mostPatches {
-		t.Errorf("success is %t, after %d patches: %v%s", ok, patches, lines, printed(said))
+		t.Errorf("success is %t, after %d patches: %v%s", ok, patches, lines, rules.Printed(said))
 	}
 	w.clear(c, said)
 	w.remembers(r.original)

@@ -3,7 +3,6 @@ package image_test
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -477,7 +477,9 @@ func (w *faultWorld) apply(arguments, config object) (said []*tfprotov6.Diagnost
 		if said = append(said, diags...); faulty(diags) {
 			return said, false
 		}
-		w.agrees(planned.planned.state, again.planned.state)
+		if err := rules.ResultError(planned.planned.state, again.planned.state); err != nil {
+			w.t.Error(err)
+		}
 		planned = again
 	}
 	after, diags := p.apply(planned)
@@ -494,30 +496,15 @@ func (w *faultWorld) apply(arguments, config object) (said []*tfprotov6.Diagnost
 		w.t.Errorf("after the apply the state is not known\n%s", after.state)
 	}
 	if !failed && config != nil {
-		w.agrees(planned.planned.state, after.state)
+		if err := rules.ResultError(planned.planned.state, after.state); err != nil {
+			w.t.Error(err)
+		}
 	}
 	w.current = after
 	if config != nil && !prior.exists() {
 		w.tainted = failed && after.exists()
 	}
 	return said, !failed
-}
-
-// agrees fails the test when what was known in a plan is something else after it.
-func (w *faultWorld) agrees(planned, after tftypes.Value) {
-	w.t.Helper()
-	var was, is map[string]tftypes.Value
-	if err := planned.As(&was); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := after.As(&is); err != nil {
-		w.t.Fatal(err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(was)) {
-		if was[name].IsFullyKnown() && !was[name].Equal(is[name]) {
-			w.t.Errorf("%s was planned as %s and is %s", name, was[name], is[name])
-		}
-	}
 }
 
 // adopt is `terraform import`, in one process.
@@ -551,7 +538,7 @@ func (w *faultWorld) undisturbed(what string, tainted bool, said []*tfprotov6.Di
 		return tainted && d.Severity == tfprotov6.DiagnosticSeverityWarning && d.Summary == "Image metadata was handed over"
 	})
 	if !ok || len(said) > 0 {
-		w.t.Fatalf("%s without a fault says:%s", what, printed(said))
+		w.t.Fatalf("%s without a fault says:%s", what, rules.Printed(said))
 	}
 }
 
@@ -725,29 +712,29 @@ func (w *faultWorld) clear(c *faultCombination, said []*tfprotov6.Diagnostic) {
 		if d.Severity == tfprotov6.DiagnosticSeverityError {
 			errors = append(errors, d)
 		} else if c.kind.name != gone {
-			w.t.Errorf("a warning:%s", printed(said))
+			w.t.Errorf("a warning:%s", rules.Printed(said))
 		}
 		text := d.Summary + "\n" + d.Detail
 		if found := jargon.FindString(text); found != "" {
-			w.t.Errorf("a diagnostic says %q:%s", found, printed(said))
+			w.t.Errorf("a diagnostic says %q:%s", found, rules.Printed(said))
 		}
 		about := strings.Contains(text, faultyImage) || strings.Contains(text, "Keystone") || strings.Contains(text, "/identity/v3/") || strings.Contains(text, "image service at http")
 		if !about || d.Summary == "" || !strings.HasSuffix(strings.TrimSpace(d.Detail), ".") {
-			w.t.Errorf("a diagnostic that names neither the image nor the service, or is no sentence:%s", printed(said))
+			w.t.Errorf("a diagnostic that names neither the image nor the service, or is no sentence:%s", rules.Printed(said))
 		}
-		if at := place(d); at != "" && !c.operation.configures(at) {
-			w.t.Errorf("a diagnostic at %s, which no configuration has:%s", at, printed(said))
+		if at := rules.Place(d); at != "" && !c.operation.configures(at) {
+			w.t.Errorf("a diagnostic at %s, which no configuration has:%s", at, rules.Printed(said))
 		}
 		if strings.Contains(text, `there is no project "demo"`) && strings.Contains(text, "this user can use demo") {
-			w.t.Errorf("a diagnostic contradicts itself:%s", printed(said))
+			w.t.Errorf("a diagnostic contradicts itself:%s", rules.Printed(said))
 		}
 		if d.Severity == tfprotov6.DiagnosticSeverityError && c.kind.name != gone && !regexp.MustCompile(c.kind.says).MatchString(text) {
-			w.t.Errorf("an error that does not tell of %q:%s", c.kind.says, printed(said))
+			w.t.Errorf("an error that does not tell of %q:%s", c.kind.says, rules.Printed(said))
 		}
 	}
 	perAttribute := c.kind.says == saysNotHeld && !slices.ContainsFunc(errors, func(d *tfprotov6.Diagnostic) bool { return d.Attribute == nil })
 	if len(errors) > 1 && !perAttribute {
-		w.t.Errorf("%d errors:%s", len(errors), printed(said))
+		w.t.Errorf("%d errors:%s", len(errors), rules.Printed(said))
 	}
 }
 
@@ -767,14 +754,14 @@ func (c *faultCombination) try(t *testing.T, r *faultReference) {
 	w.sim.ClearFaults()
 
 	requests, lines, patches := w.tried()
-	t.Logf("success is %t, after %v:%s", ok, lines, printed(said))
+	t.Logf("success is %t, after %v:%s", ok, lines, rules.Printed(said))
 	hit := slices.IndexFunc(requests, func(q simulator.Request) bool { return q.Fault != "" })
 	if hit != c.request || !slices.Equal(lines[:hit+1], o.requests[:hit+1]) {
 		t.Fatalf("the fault met request %d of %v, want request %d of %v", hit, lines, c.request, o.requests)
 	}
 	end, writes := c.ends()
 	if ok && end == fails || !ok && end == succeeds {
-		t.Errorf("success is %t, after %v:%s", ok, lines, printed(said))
+		t.Errorf("success is %t, after %v:%s", ok, lines, rules.Printed(said))
 	}
 	if patches > mostPatches || writes >= 0 && patches != writes {
 		t.Errorf("%d patches, want %d: %v", patches, writes, lines)

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
 	"math/rand/v2"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -508,7 +508,7 @@ func scalarText(name string, v tftypes.Value) string {
 		}
 		return jsonText(b)
 	case v.Type().Is(tftypes.Number):
-		return numberText(v)
+		return rules.Text(v)
 	default:
 		var s string
 		_ = v.As(&s)
@@ -665,12 +665,4 @@ func (l ledger) differsFrom(want ledger, loose map[string]bool) []string {
 		}
 	}
 	return lines
-}
-
-func numberText(v tftypes.Value) string {
-	n := new(big.Float)
-	if err := v.As(n); err != nil {
-		panic(err)
-	}
-	return n.Text('f', -1)
 }

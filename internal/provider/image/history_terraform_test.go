@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -113,7 +114,7 @@ func (h *terraformHistory) state() *historyState {
 			attributes[name] = int64(number)
 		}
 	}
-	s, err := stateOf(terraformValue(schemas.resource, attributes))
+	s, err := stateOf(rules.Value(schemas.resource, attributes))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package image_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +24,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
@@ -389,10 +389,10 @@ type historyProcess struct {
 func (r *historyRun) start() *historyProcess {
 	p := &historyProcess{r: r, server: provider.Server("test")(), whole: providerserver.NewProtocol6(provider.New("test")())(), ctx: context.Background()}
 	for _, server := range []tfprotov6.ProviderServer{p.server, p.whole} {
-		answer, err := server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: r.encode(r.schemas.provider, terraformValue(r.schemas.provider, r.cloud.provider))})
+		answer, err := server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: r.encode(r.schemas.provider, rules.Value(r.schemas.provider, r.cloud.provider))})
 		r.must(err)
 		if len(answer.Diagnostics) > 0 {
-			r.fail("configuring the provider:%s", printed(answer.Diagnostics))
+			r.fail("configuring the provider:%s", rules.Printed(answer.Diagnostics))
 		}
 	}
 	return p
@@ -415,7 +415,7 @@ func (p *historyProcess) shortPlan(req *tfprotov6.PlanResourceChangeRequest, sho
 	p.r.must(err)
 	parts := func(answer *tfprotov6.PlanResourceChangeResponse) []any {
 		return []any{
-			shown(p.r.decode(answer.PlannedState)), string(answer.PlannedPrivate), answer.PlannedIdentity, len(answer.RequiresReplace),
+			rules.Text(p.r.decode(answer.PlannedState)), string(answer.PlannedPrivate), answer.PlannedIdentity, len(answer.RequiresReplace),
 			len(answer.Diagnostics), answer.Deferred,
 		}
 	}
@@ -429,7 +429,7 @@ func (p *historyProcess) shortUpgrade(req *tfprotov6.UpgradeResourceStateRequest
 	}
 	whole, err := p.whole.UpgradeResourceState(p.ctx, req)
 	p.r.must(err)
-	p.agrees("upgrade", []any{shown(p.r.decode(short.UpgradedState)), len(short.Diagnostics)}, []any{shown(p.r.decode(whole.UpgradedState)), len(whole.Diagnostics)})
+	p.agrees("upgrade", []any{rules.Text(p.r.decode(short.UpgradedState)), len(short.Diagnostics)}, []any{rules.Text(p.r.decode(whole.UpgradedState)), len(whole.Diagnostics)})
 }
 
 func (r *historyRun) encode(as tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
@@ -452,10 +452,10 @@ func (r *historyRun) speak(diags []*tfprotov6.Diagnostic) bool {
 	for _, d := range diags {
 		r.note("    %s: %s: %s", d.Severity, d.Summary, d.Detail)
 		if strings.Contains(d.Summary+d.Detail, "secret-") {
-			r.fail("a diagnostic shows a sensitive value:%s", printed(diags))
+			r.fail("a diagnostic shows a sensitive value:%s", rules.Printed(diags))
 		}
 		if strings.Contains(d.Summary+d.Detail, "defect of the provider") {
-			r.fail("the provider reports a defect of its own:%s", printed(diags))
+			r.fail("the provider reports a defect of its own:%s", rules.Printed(diags))
 		}
 		failed = failed || d.Severity == tfprotov6.DiagnosticSeverityError
 	}
@@ -479,82 +479,15 @@ func (r *historyRun) keepsSecrets(what string, v tftypes.Value) {
 }
 
 func (p *historyProcess) upgrade(i *tracked) {
-	raw, err := stateJSON(i.state)
-	p.r.must(err)
-	req := &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: raw}}
+	req := &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: rules.JSON(i.state)}}
 	answer, err := p.server.UpgradeResourceState(p.ctx, req)
 	p.r.must(err)
 	p.shortUpgrade(req, answer)
 	if p.r.speak(answer.Diagnostics) {
-		p.r.fail("the state cannot be read back:%s", printed(answer.Diagnostics))
+		p.r.fail("the state cannot be read back:%s", rules.Printed(answer.Diagnostics))
 	}
 	if upgraded := p.r.decode(answer.UpgradedState); !upgraded.Equal(i.state) {
-		p.r.fail("the state changes on its way through JSON:\n%s\nwas\n%s", shown(upgraded), shown(i.state))
-	}
-}
-
-// stateJSON writes a state as terraform keeps it.
-func stateJSON(v tftypes.Value) ([]byte, error) {
-	plain, err := plainValue(v)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(plain)
-}
-
-// shown writes a value for the message of a failed history.
-func shown(v tftypes.Value) string {
-	raw, err := stateJSON(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw)
-}
-
-func plainValue(v tftypes.Value) (any, error) {
-	if !v.IsKnown() {
-		return "(unknown)", nil
-	}
-	if v.IsNull() {
-		return nil, nil //nolint:nilnil // A null is no error.
-	}
-	switch {
-	case v.Type().Is(tftypes.Object{}), v.Type().Is(tftypes.Map{}):
-		var members map[string]tftypes.Value
-		if err := v.As(&members); err != nil {
-			return nil, err
-		}
-		plain := map[string]any{}
-		for name, member := range members {
-			var err error
-			if plain[name], err = plainValue(member); err != nil {
-				return nil, err
-			}
-		}
-		return plain, nil
-	case v.Type().Is(tftypes.Set{}), v.Type().Is(tftypes.List{}):
-		var elements []tftypes.Value
-		if err := v.As(&elements); err != nil {
-			return nil, err
-		}
-		plain := make([]any, len(elements))
-		for i, element := range elements {
-			var err error
-			if plain[i], err = plainValue(element); err != nil {
-				return nil, err
-			}
-		}
-		return plain, nil
-	case v.Type().Is(tftypes.Bool):
-		var b bool
-		err := v.As(&b)
-		return b, err
-	case v.Type().Is(tftypes.Number):
-		return json.RawMessage(numberText(v)), nil
-	default:
-		var s string
-		err := v.As(&s)
-		return s, err
+		p.r.fail("the state changes on its way through JSON:\n%s\nwas\n%s", rules.Text(upgraded), rules.Text(i.state))
 	}
 }
 
@@ -602,8 +535,8 @@ func (p *historyProcess) plan(prior *tracked, private []byte, config *historyCon
 		before, identity = prior.state, prior.identity
 	}
 	if config != nil {
-		configured = terraformValue(r.schemas.resource, config.object(r.images))
-		proposed = r.propose(before, configured)
+		configured = rules.Value(r.schemas.resource, config.object(r.images))
+		proposed = rules.Proposed(r.schemas.attributes, before, configured)
 	}
 	req := &tfprotov6.PlanResourceChangeRequest{
 		TypeName: resourceType, PriorState: r.encode(r.schemas.resource, before), ProposedNewState: r.encode(r.schemas.resource, proposed),
@@ -621,67 +554,14 @@ func (p *historyProcess) plan(prior *tracked, private []byte, config *historyCon
 	}
 	if config == nil {
 		if !planned.state.IsNull() {
-			r.fail("the plan of a destruction leaves %s", shown(planned.state))
+			r.fail("the plan of a destruction leaves %s", rules.Text(planned.state))
 		}
 		return planned, true
 	}
 	r.keepsSecrets("plan", planned.state)
-	r.validPlan(configured, planned.state)
+	// What was there before is no excuse: nothing of this resource is normalized.
+	r.must(rules.PlanError(r.schemas.attributes, r.null(), configured, planned.state))
 	return planned, true
-}
-
-// propose merges configuration and state as terraform does.
-func (r *historyRun) propose(prior, configured tftypes.Value) tftypes.Value {
-	var before, members map[string]tftypes.Value
-	r.must(configured.As(&members))
-	if !prior.IsNull() {
-		r.must(prior.As(&before))
-	}
-	members = maps.Clone(members)
-	for _, a := range r.schemas.attributes {
-		if !a.Computed || !members[a.Name].IsNull() {
-			continue
-		}
-		if before != nil {
-			members[a.Name] = before[a.Name]
-		}
-	}
-	return tftypes.NewValue(r.schemas.resource, members)
-}
-
-// validPlan is terraform's check that a plan has what is configured.
-func (r *historyRun) validPlan(configured, planned tftypes.Value) {
-	var want, got map[string]tftypes.Value
-	r.must(configured.As(&want))
-	r.must(planned.As(&got))
-	for _, a := range r.schemas.attributes {
-		if a.Computed && want[a.Name].IsNull() {
-			continue
-		}
-		if !want[a.Name].Equal(got[a.Name]) {
-			r.fail("Provider produced invalid plan: %s is %s, configured %s", a.Name, got[a.Name], want[a.Name])
-		}
-	}
-}
-
-// compatible is terraform's check that a later value keeps what was known before.
-func compatible(before, after tftypes.Value) bool {
-	if !before.IsKnown() {
-		return true
-	}
-	if before.IsFullyKnown() || before.IsNull() || after.IsNull() || !after.IsKnown() || !before.Type().Is(tftypes.Object{}) {
-		return before.Equal(after)
-	}
-	var b, a map[string]tftypes.Value
-	if before.As(&b) != nil || after.As(&a) != nil {
-		return false
-	}
-	for name := range b {
-		if !compatible(b[name], a[name]) {
-			return false
-		}
-	}
-	return true
 }
 
 // apply carries a planned change out. after is nil when nothing is left.
@@ -692,7 +572,7 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, config *hi
 		before = prior.state
 	}
 	if config != nil {
-		configured = terraformValue(r.schemas.resource, config.object(r.images))
+		configured = rules.Value(r.schemas.resource, config.object(r.images))
 	}
 	answer, err := p.server.ApplyResourceChange(p.ctx, &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: resourceType, PriorState: r.encode(r.schemas.resource, before), PlannedState: r.encode(r.schemas.resource, planned.state),
@@ -706,7 +586,7 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, config *hi
 	state := r.decode(answer.NewState)
 	if config == nil {
 		if failed == state.IsNull() {
-			r.fail("a deletion leaves %s:%s", shown(state), printed(answer.Diagnostics))
+			r.fail("a deletion leaves %s:%s", rules.Text(state), rules.Printed(answer.Diagnostics))
 		}
 		if !failed {
 			return nil, true, answer.Diagnostics
@@ -715,16 +595,16 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, config *hi
 	}
 	if state.IsNull() {
 		if !failed || prior != nil {
-			r.fail("Provider produced inconsistent result after apply: nothing is left:%s", printed(answer.Diagnostics))
+			r.fail("Provider produced inconsistent result after apply: nothing is left:%s", rules.Printed(answer.Diagnostics))
 		}
 		return nil, false, answer.Diagnostics
 	}
 	if !state.IsFullyKnown() {
-		r.fail("Provider returned invalid result object after apply: %s", shown(state))
+		r.fail("Provider returned invalid result object after apply: %s", rules.Text(state))
 	}
 	r.keepsSecrets("apply", state)
-	if !failed && !compatible(planned.state, state) {
-		r.fail("Provider produced inconsistent result after apply:\n%s\nplanned\n%s", shown(state), shown(planned.state))
+	if !failed && rules.ResultError(planned.state, state) != nil {
+		r.fail("Provider produced inconsistent result after apply:\n%s\nplanned\n%s", rules.Text(state), rules.Text(planned.state))
 	}
 	return &tracked{state: state, private: answer.Private, identity: answer.NewIdentity, tainted: failed && (prior == nil || prior.tainted)}, !failed, answer.Diagnostics
 }
@@ -732,11 +612,11 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, config *hi
 func (p *historyProcess) validate(config *historyConfig) {
 	r := p.r
 	answer, err := p.server.ValidateResourceConfig(p.ctx, &tfprotov6.ValidateResourceConfigRequest{
-		TypeName: resourceType, Config: r.encode(r.schemas.resource, terraformValue(r.schemas.resource, config.object(r.images))),
+		TypeName: resourceType, Config: r.encode(r.schemas.resource, rules.Value(r.schemas.resource, config.object(r.images))),
 	})
 	r.must(err)
 	if r.speak(answer.Diagnostics) {
-		r.fail("the configuration is refused:%s", printed(answer.Diagnostics))
+		r.fail("the configuration is refused:%s", rules.Printed(answer.Diagnostics))
 	}
 }
 
@@ -1058,7 +938,7 @@ func (r *historyRun) removeOne(p *historyProcess, d *tracked) {
 	record := r.stateOf(d).record
 	_, ok, diags := p.apply(d, planned, nil)
 	if !ok {
-		r.fail("the deletion of a deposed object failed:%s", printed(diags))
+		r.fail("the deletion of a deposed object failed:%s", rules.Printed(diags))
 	}
 	if len(record) > 0 && len(diags) == 0 {
 		r.fail("the deletion of a deposed object does not say what was not restored")
@@ -1144,9 +1024,9 @@ func (a *historyAttempt) run() {
 		a.unsent("a plan that failed inside apply")
 		return
 	}
-	if !compatible(plan.change.state, final.state) {
+	if rules.ResultError(plan.change.state, final.state) != nil {
 		if !createLike || r.config.overwrites() || !e.replans {
-			r.fail("Provider produced inconsistent final plan, and nothing has changed in between:\n%s\nplanned\n%s", shown(final.state), shown(plan.change.state))
+			r.fail("Provider produced inconsistent final plan, and nothing has changed in between:\n%s\nplanned\n%s", rules.Text(final.state), rules.Text(plan.change.state))
 		}
 		r.count("outcome inconsistent final plan")
 		a.unsent("an inconsistent final plan")
@@ -1198,9 +1078,9 @@ func (a *historyAttempt) run() {
 		}
 		r.converged()
 	case !disturbed && !conflict:
-		r.fail("an apply without trouble failed:%s", printed(diags))
+		r.fail("an apply without trouble failed:%s", rules.Printed(diags))
 	case fault.overcome && !conflict:
-		r.fail("an apply did not get over %s:%s", a.step.fault, printed(diags))
+		r.fail("an apply did not get over %s:%s", a.step.fault, rules.Printed(diags))
 	default:
 		if conflict && !disturbed {
 			r.count("outcome conflict")
@@ -1469,7 +1349,7 @@ func (a *historyAttempt) failed(after *tracked) {
 func (r *historyRun) converged() {
 	plan, ok := r.makePlan(historyStep{})
 	if !ok || !plan.noop {
-		r.fail("after a successful apply the next plan is not empty:\n%s\nwas\n%s", shown(plan.change.state), shown(plan.refreshed.state))
+		r.fail("after a successful apply the next plan is not empty:\n%s\nwas\n%s", rules.Text(plan.change.state), rules.Text(plan.refreshed.state))
 	}
 }
 
@@ -1568,7 +1448,7 @@ func (r *historyRun) destroyStep(s historyStep) {
 		}
 		r.current, r.taken, r.seen, r.planReads = nil, ledger{}, nil, false
 	case s.fault == "" || fault.overcome:
-		r.fail("a destruction failed with fault %q:%s", s.fault, printed(diags))
+		r.fail("a destruction failed with fault %q:%s", s.fault, rules.Printed(diags))
 	default:
 		r.count("outcome destroy failed")
 		attempt.legal(now)
@@ -1608,7 +1488,7 @@ func (r *historyRun) importStep(s historyStep) {
 		r.fail("the imported resource cannot be read")
 	}
 	if !refreshed.state.Equal(found.state) {
-		r.fail("read changes what was just imported:\n%s\nwas\n%s", shown(refreshed.state), shown(found.state))
+		r.fail("read changes what was just imported:\n%s\nwas\n%s", rules.Text(refreshed.state), rules.Text(found.state))
 	}
 	state := r.stateOf(refreshed)
 	if len(state.record) > 0 {
@@ -1663,7 +1543,7 @@ func (r *historyRun) renameStep(s historyStep) {
 			}
 		}
 		if _, ok, diags := apply.apply(refreshed, gone, nil); !ok {
-			r.fail("the destruction of a renamed resource failed:%s", printed(diags))
+			r.fail("the destruction of a renamed resource failed:%s", rules.Printed(diags))
 		}
 		if lines := r.image(n).differences(want); len(lines) > 0 {
 			r.fail("after the destruction of a renamed resource %s", strings.Join(lines, "; "))
@@ -1679,12 +1559,12 @@ func (r *historyRun) renameStep(s historyStep) {
 		if !ok {
 			r.fail("the second plan of a renamed resource failed")
 		}
-		if !compatible(made.state, final.state) {
-			r.fail("Provider produced inconsistent final plan for a renamed resource:\n%s\nplanned\n%s", shown(final.state), shown(made.state))
+		if rules.ResultError(made.state, final.state) != nil {
+			r.fail("Provider produced inconsistent final plan for a renamed resource:\n%s\nplanned\n%s", rules.Text(final.state), rules.Text(made.state))
 		}
 		var diags []*tfprotov6.Diagnostic
 		if created, ok, diags = apply.apply(nil, final, &r.config); !ok {
-			r.fail("a renamed resource cannot be created:%s", printed(diags))
+			r.fail("a renamed resource cannot be created:%s", rules.Printed(diags))
 		}
 		seen = r.image(r.config.image)
 		if lines := seen.differences(e.after); len(lines) > 0 {

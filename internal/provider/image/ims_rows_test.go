@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 )
 
@@ -387,7 +388,7 @@ func TestIMSImportOfAnotherSpelling(t *testing.T) {
 				p := configured(t, w.provider(object{"allow_undocumented": true}))
 				_, diags := p.importByID(id + "/" + c.key)
 				soleError(t, diags, "", id, c.key, `"`+c.value+`"`, "the argument "+c.path+" cannot say")
-				if said := printed(diags); strings.Contains(said, "allow_undocumented") {
+				if said := rules.Printed(diags); strings.Contains(said, "allow_undocumented") {
 					t.Errorf("what is allowed already is advised: %s", said)
 				}
 				whole, diags := p.importByID(id)

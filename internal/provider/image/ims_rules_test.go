@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 )
 
 // imsRule is a rule of an image service: a configuration that breaks it, and one
@@ -81,14 +83,14 @@ func TestIMSRulesThatHoldEverywhere(t *testing.T) {
 		t.Run(rule.name, func(t *testing.T) {
 			diags := p.validate(configOf(thisMonth, rule.bad))
 			if rule.at == "" {
-				if len(diags) != 2 || place(diags[0]) != "ims.support_xen_hana" || place(diags[1]) != "ims.support_xen_hana" {
-					t.Errorf("want an error for each of two pairs:%s", printed(diags))
+				if len(diags) != 2 || rules.Place(diags[0]) != "ims.support_xen_hana" || rules.Place(diags[1]) != "ims.support_xen_hana" {
+					t.Errorf("want an error for each of two pairs:%s", rules.Printed(diags))
 				}
 			} else {
 				soleError(t, diags, rule.at, rule.texts...)
 			}
 			if diags := p.validate(configOf(thisMonth, rule.good)); len(diags) > 0 {
-				t.Errorf("a neighbour that breaks no rule:%s", printed(diags))
+				t.Errorf("a neighbour that breaks no rule:%s", rules.Printed(diags))
 			}
 		})
 	}
@@ -177,7 +179,7 @@ func TestIMSRulesOfTheImage(t *testing.T) {
 				_, diags := configured(t, w.provider(nil)).plan(instance{}, configOf(id, part))
 				var texts []string
 				for _, d := range diags {
-					texts = append(texts, fmt.Sprintf("%s at %s", d.Summary, place(d)))
+					texts = append(texts, fmt.Sprintf("%s at %s", d.Summary, rules.Place(d)))
 				}
 				return texts
 			}

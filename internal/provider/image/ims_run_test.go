@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -283,7 +284,7 @@ func TestIMSKeysThatAreRefused(t *testing.T) {
 				p := configured(t, w.provider(nil))
 				_, diags := p.plan(instance{}, configOf(id, at("ims.description", "nightly 8")))
 				soleError(t, diags, "", append([]string{"access key (access_key)"}, c.says...)...)
-				said := printed(diags)
+				said := rules.Printed(diags)
 				if c.skew == 0 && strings.Contains(said, "clock") {
 					t.Errorf("the clock is blamed: %s", said)
 				}
@@ -293,11 +294,11 @@ func TestIMSKeysThatAreRefused(t *testing.T) {
 				// More that asks in the same run neither hears more nor asks more.
 				_, diags = p.dataSource("imageops_image", object{"id": id})
 				if len(diags) != 1 {
-					t.Errorf("the data source says%s", printed(diags))
+					t.Errorf("the data source says%s", rules.Printed(diags))
 				}
-				said += printed(diags)
+				said += rules.Printed(diags)
 				_, diags = p.importByID(id)
-				said += printed(diags)
+				said += rules.Printed(diags)
 				if n := signedRequests(w.sim); n > 2 {
 					t.Errorf("%d signed requests in the whole run, want at most 2", n)
 				}
@@ -328,7 +329,7 @@ func TestIMSSecretsStandInNoRefusal(t *testing.T) {
 		Body: `{"error_code":"APIGW.0302","error_msg":"key ` + pair.Secret + ` with X-Security-Token: ` + pair.SecurityToken + ` may not"}`})
 	_, diags = p.apply(s)
 	soleError(t, diags, "", id, "403", "APIGW.0302")
-	secretless(t, w.sim, printed(diags), pair.Secret, pair.SecurityToken)
+	secretless(t, w.sim, rules.Printed(diags), pair.Secret, pair.SecurityToken)
 }
 
 // reads counts the reads of images so far.

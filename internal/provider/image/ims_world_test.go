@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -409,7 +410,7 @@ func holds(t testing.TB, what string, state tftypes.Value, path string, want any
 		}
 		return
 	}
-	if !got.Equal(terraformValue(got.Type(), want)) {
+	if !got.Equal(rules.Value(got.Type(), want)) {
 		t.Errorf("%s: %s is %s, want %v", what, path, got, want)
 	}
 }
@@ -418,7 +419,7 @@ func holds(t testing.TB, what string, state tftypes.Value, path string, want any
 func (p *protocol) dataSource(name string, config object) (tftypes.Value, []*tfprotov6.Diagnostic) {
 	p.t.Helper()
 	as := p.schema.DataSourceSchemas[name].ValueType()
-	answer, err := p.server.ReadDataSource(p.t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: dynamic(p.t, as, config)})
+	answer, err := p.server.ReadDataSource(p.t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: rules.Encoded(as, config)})
 	if err != nil {
 		p.t.Fatal(err)
 	}

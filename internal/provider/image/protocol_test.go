@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 )
 
@@ -25,9 +26,6 @@ const resourceType = "imageops_image_metadata"
 // object is the JSON object that a value of Terraform is written as in these
 // tests: members that are not named are null.
 type object = map[string]any
-
-// unknown stands for a value that is not known yet.
-var unknown = tftypes.UnknownValue
 
 // protocol is a provider server as terraform starts it, without terraform.
 type protocol struct {
@@ -70,65 +68,16 @@ func configured(t testing.TB, arguments object) *protocol {
 	t.Helper()
 	p := newProtocol(t)
 	answer, err := p.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{
-		Config: dynamic(t, p.schema.Provider.ValueType(), arguments),
+		Config: rules.Encoded(p.schema.Provider.ValueType(), arguments),
 	})
 	if err != nil || len(answer.Diagnostics) > 0 {
-		t.Fatalf("configuring the provider: %v %s", err, printed(answer.Diagnostics))
+		t.Fatalf("configuring the provider: %v %s", err, rules.Printed(answer.Diagnostics))
 	}
 	return p
 }
 
 func (p *protocol) resourceType() tftypes.Object {
 	return p.schema.ResourceSchemas[resourceType].ValueType().(tftypes.Object)
-}
-
-// dynamic encodes a value of the given type.
-func dynamic(t testing.TB, as tftypes.Type, from any) *tfprotov6.DynamicValue {
-	t.Helper()
-	encoded, err := tfprotov6.NewDynamicValue(as, terraformValue(as, from))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &encoded
-}
-
-// terraformValue converts what JSON, or the constant unknown, says.
-func terraformValue(as tftypes.Type, from any) tftypes.Value {
-	switch v := from.(type) {
-	case tftypes.Value:
-		return v
-	case object:
-		members := map[string]tftypes.Value{}
-		switch as := as.(type) {
-		case tftypes.Object:
-			for name := range v {
-				if as.AttributeTypes[name] == nil {
-					panic("there is no attribute " + name)
-				}
-			}
-			for name, member := range as.AttributeTypes {
-				members[name] = terraformValue(member, v[name])
-			}
-		case tftypes.Map:
-			for name, member := range v {
-				members[name] = terraformValue(as.ElementType, member)
-			}
-		}
-		return tftypes.NewValue(as, members)
-	case []any:
-		elements := make([]tftypes.Value, len(v))
-		for i, element := range v {
-			switch as := as.(type) {
-			case tftypes.Set:
-				elements[i] = terraformValue(as.ElementType, element)
-			case tftypes.List:
-				elements[i] = terraformValue(as.ElementType, element)
-			}
-		}
-		return tftypes.NewValue(as, elements)
-	default:
-		return tftypes.NewValue(as, from)
-	}
 }
 
 // instance is a resource as terraform keeps it between two calls. The zero
@@ -225,7 +174,7 @@ func memberOf(t testing.TB, v tftypes.Value, name string) tftypes.Value {
 func (p *protocol) validate(config object) []*tfprotov6.Diagnostic {
 	p.t.Helper()
 	answer, err := p.server.ValidateResourceConfig(p.t.Context(), &tfprotov6.ValidateResourceConfigRequest{
-		TypeName: resourceType, Config: dynamic(p.t, p.resourceType(), config),
+		TypeName: resourceType, Config: rules.Encoded(p.resourceType(), config),
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -251,11 +200,11 @@ func (p *protocol) plan(before instance, config object) (step, []*tfprotov6.Diag
 	var configuration any
 	if config != nil {
 		configuration = config
-		proposed = p.propose(prior, config)
+		proposed = rules.Proposed(p.schema.ResourceSchemas[resourceType].Block.Attributes, prior, rules.Value(as, config))
 	}
 	answer, err := p.server.PlanResourceChange(p.t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: resourceType, PriorState: dynamic(p.t, as, prior), ProposedNewState: dynamic(p.t, as, proposed),
-		Config: dynamic(p.t, as, configuration), PriorPrivate: before.private, PriorIdentity: before.identity,
+		TypeName: resourceType, PriorState: rules.Encoded(as, prior), ProposedNewState: rules.Encoded(as, proposed),
+		Config: rules.Encoded(as, configuration), PriorPrivate: before.private, PriorIdentity: before.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -265,29 +214,6 @@ func (p *protocol) plan(before instance, config object) (step, []*tfprotov6.Diag
 		s.planned.state = p.decode(answer.PlannedState, as)
 	}
 	return s, answer.Diagnostics
-}
-
-// propose merges a configuration with the state as terraform does: what is
-// computed and not configured stays as it was.
-func (p *protocol) propose(prior tftypes.Value, config object) tftypes.Value {
-	p.t.Helper()
-	as := p.resourceType()
-	var before, members map[string]tftypes.Value
-	if err := terraformValue(as, config).As(&members); err != nil {
-		p.t.Fatal(err)
-	}
-	if prior.IsNull() {
-		return tftypes.NewValue(as, members)
-	}
-	if err := prior.As(&before); err != nil {
-		p.t.Fatal(err)
-	}
-	for _, a := range p.schema.ResourceSchemas[resourceType].Block.Attributes {
-		if a.Computed && members[a.Name].IsNull() {
-			members[a.Name] = before[a.Name]
-		}
-	}
-	return tftypes.NewValue(as, members)
 }
 
 // apply carries a planned step out.
@@ -303,8 +229,8 @@ func (p *protocol) apply(s step) (instance, []*tfprotov6.Diagnostic) {
 		configuration = s.config
 	}
 	answer, err := p.server.ApplyResourceChange(p.t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: resourceType, PriorState: dynamic(p.t, as, prior), PlannedState: dynamic(p.t, as, s.planned.state),
-		Config: dynamic(p.t, as, configuration), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
+		TypeName: resourceType, PriorState: rules.Encoded(as, prior), PlannedState: rules.Encoded(as, s.planned.state),
+		Config: rules.Encoded(as, configuration), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -327,7 +253,7 @@ func (p *protocol) read(before instance) (instance, []*tfprotov6.Diagnostic) {
 	p.t.Helper()
 	as := p.resourceType()
 	answer, err := p.server.ReadResource(p.t.Context(), &tfprotov6.ReadResourceRequest{
-		TypeName: resourceType, CurrentState: dynamic(p.t, as, before.state), Private: before.private, CurrentIdentity: before.identity,
+		TypeName: resourceType, CurrentState: rules.Encoded(as, before.state), Private: before.private, CurrentIdentity: before.identity,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -349,7 +275,7 @@ func (p *protocol) importByID(id string) (instance, []*tfprotov6.Diagnostic) {
 func (p *protocol) importByIdentity(imageID string) (instance, []*tfprotov6.Diagnostic) {
 	p.t.Helper()
 	return p.adopt(&tfprotov6.ImportResourceStateRequest{TypeName: resourceType, Identity: &tfprotov6.ResourceIdentityData{
-		IdentityData: dynamic(p.t, p.identity, object{"image_id": imageID}),
+		IdentityData: rules.Encoded(p.identity, object{"image_id": imageID}),
 	}})
 }
 
@@ -384,39 +310,11 @@ func (p *protocol) decode(v *tfprotov6.DynamicValue, as tftypes.Type) tftypes.Va
 	return decoded
 }
 
-// printed writes diagnostics for the message of a failed test.
-func printed(diags []*tfprotov6.Diagnostic) string {
-	var text strings.Builder
-	for _, d := range diags {
-		fmt.Fprintf(&text, "\n%s at %q: %s\n%s\n", d.Severity, place(d), d.Summary, d.Detail)
-	}
-	return text.String()
-}
-
-// place writes the attribute of a diagnostic as a configuration would: a.b["c"].
-func place(d *tfprotov6.Diagnostic) string {
-	var text strings.Builder
-	for _, s := range d.Attribute.Steps() {
-		switch s := s.(type) {
-		case tftypes.AttributeName:
-			if text.Len() > 0 {
-				text.WriteByte('.')
-			}
-			text.WriteString(string(s))
-		case tftypes.ElementKeyString:
-			fmt.Fprintf(&text, "[%q]", string(s))
-		default:
-			fmt.Fprintf(&text, "[%v]", s)
-		}
-	}
-	return text.String()
-}
-
 // quiet fails the test when there are diagnostics.
 func quiet(t testing.TB, diags []*tfprotov6.Diagnostic) {
 	t.Helper()
 	if len(diags) > 0 {
-		t.Fatalf("diagnostics where none are wanted:%s", printed(diags))
+		t.Fatalf("diagnostics where none are wanted:%s", rules.Printed(diags))
 	}
 }
 
@@ -425,15 +323,15 @@ func quiet(t testing.TB, diags []*tfprotov6.Diagnostic) {
 func sole(t testing.TB, diags []*tfprotov6.Diagnostic, severity tfprotov6.DiagnosticSeverity, at string, texts ...string) {
 	t.Helper()
 	if len(diags) != 1 {
-		t.Fatalf("%d diagnostics, want one at %q:%s", len(diags), at, printed(diags))
+		t.Fatalf("%d diagnostics, want one at %q:%s", len(diags), at, rules.Printed(diags))
 	}
 	d := diags[0]
-	if d.Severity != severity || place(d) != at {
-		t.Errorf("want %s at %q:%s", severity, at, printed(diags))
+	if d.Severity != severity || rules.Place(d) != at {
+		t.Errorf("want %s at %q:%s", severity, at, rules.Printed(diags))
 	}
 	for _, text := range texts {
 		if !strings.Contains(d.Summary+"\n"+d.Detail, text) {
-			t.Errorf("want %q in:%s", text, printed(diags))
+			t.Errorf("want %q in:%s", text, rules.Printed(diags))
 		}
 	}
 }
@@ -651,7 +549,7 @@ func TestProtocolImportByIdentity(t *testing.T) {
 
 	for name, id := range map[string]string{"malformed": "golden", "absent": nextMonth} {
 		if _, diags := p.importByIdentity(id); len(diags) != 1 || !strings.Contains(diags[0].Detail, id) {
-			t.Errorf("import by a %s identity: want one error that names %s:%s", name, id, printed(diags))
+			t.Errorf("import by a %s identity: want one error that names %s:%s", name, id, rules.Printed(diags))
 		}
 	}
 }
@@ -787,9 +685,9 @@ func TestProtocolUnknownValues(t *testing.T) {
 		"hw_firmware_type": "uefi", "hw_vif_multiqueue_enabled": true, "tags": []any{"golden"}, "tags_exclusive": true,
 		"properties": object{"a": "b"}, "sensitive_properties": object{"c": "d"}, "on_destroy": "keep", "on_conflict": "fail",
 	}
-	cases := map[string]object{"one of the tags": {"tags": []any{"golden", unknown}}, "a property": {"properties": object{"a": unknown}}, "a sensitive property": {"sensitive_properties": object{"c": unknown}}}
+	cases := map[string]object{"one of the tags": {"tags": []any{"golden", rules.Unknown}}, "a property": {"properties": object{"a": rules.Unknown}}, "a sensitive property": {"sensitive_properties": object{"c": rules.Unknown}}}
 	for name := range everything {
-		cases[name] = object{name: unknown}
+		cases[name] = object{name: rules.Unknown}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
@@ -830,7 +728,7 @@ func TestProtocolAnUnknownImageTakesTheNextOne(t *testing.T) {
 	config := func(id any) object { return object{"image_id": id, "properties": object{"os_distro": "ubuntu"}} }
 	made := p.applied(instance{}, config(thisMonth))
 	cloud.seen()
-	s, diags := p.plan(made, config(unknown))
+	s, diags := p.plan(made, config(rules.Unknown))
 	quiet(t, diags)
 	for _, computed := range []string{"planned_patch", "planned_changes", "restore_patch"} {
 		if memberOf(t, s.planned.state, computed).IsKnown() {
@@ -861,9 +759,9 @@ func TestProtocolUnknownProviderArguments(t *testing.T) {
 	cloud.seen()
 
 	for name, arguments := range map[string]object{
-		"image_service.password": {"image_service": object{"auth_url": cloud.URL + "/identity/v3", "username": "demo", "password": unknown}},
-		"image_service":          {"image_service": unknown},
-		"max_retries":            {"max_retries": unknown},
+		"image_service.password": {"image_service": object{"auth_url": cloud.URL + "/identity/v3", "username": "demo", "password": rules.Unknown}},
+		"image_service":          {"image_service": rules.Unknown},
+		"max_retries":            {"max_retries": rules.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := configured(t, arguments)
@@ -883,7 +781,7 @@ func TestProtocolUnknownProviderArguments(t *testing.T) {
 				t.Errorf("planned_patch is %s, want it unknown", got)
 			}
 			if s, diags = p.plan(instance{}, config("alma")); len(diags) > 0 || textOf(t, s.planned.state, "planned_patch") != "(unknown)" {
-				t.Errorf("a create is planned as\n%s%s", s.planned.state, printed(diags))
+				t.Errorf("a create is planned as\n%s%s", s.planned.state, rules.Printed(diags))
 			}
 			_, diags = p.importByID(thisMonth)
 			soleError(t, diags, "", "provider argument "+name+" is not known")
@@ -905,8 +803,8 @@ func TestProtocolSomebodyLeavesInTheMiddle(t *testing.T) {
 	cancel()
 	as := p.resourceType()
 	answered, err := p.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: resourceType, PriorState: dynamic(t, as, nil), PlannedState: dynamic(t, as, s.planned.state),
-		Config: dynamic(t, as, s.config), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
+		TypeName: resourceType, PriorState: rules.Encoded(as, nil), PlannedState: rules.Encoded(as, s.planned.state),
+		Config: rules.Encoded(as, s.config), PlannedPrivate: s.planned.private, PlannedIdentity: s.planned.identity,
 	})
 	if err != nil {
 		t.Fatal(err)

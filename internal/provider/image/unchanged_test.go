@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 )
 
@@ -16,9 +17,9 @@ func twins(t *testing.T, arguments object) (served, whole *protocol) {
 	t.Helper()
 	served = configured(t, arguments)
 	whole = &protocol{t: t, server: providerserver.NewProtocol6(provider.New("test")())(), schema: served.schema, identity: served.identity}
-	answer, err := whole.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: dynamic(t, whole.schema.Provider.ValueType(), arguments)})
+	answer, err := whole.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: rules.Encoded(whole.schema.Provider.ValueType(), arguments)})
 	if err != nil || len(answer.Diagnostics) > 0 {
-		t.Fatalf("configuring the provider: %v %s", err, printed(answer.Diagnostics))
+		t.Fatalf("configuring the provider: %v %s", err, rules.Printed(answer.Diagnostics))
 	}
 	return served, whole
 }

@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,9 +11,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
@@ -81,65 +80,11 @@ func actionsOn(t *testing.T, pod *acceptance.Pod, more ...members) *actions {
 			section[name] = value
 		}
 	}
-	answer, err := a.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: wire(t, all.Provider.ValueType(), members{"horizon": section})})
+	answer, err := a.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: rules.Encoded(all.Provider.ValueType(), members{"horizon": section})})
 	if err != nil || len(answer.Diagnostics) > 0 {
-		t.Fatalf("configuring the provider: %v %s", err, printed(answer.Diagnostics))
+		t.Fatalf("configuring the provider: %v %s", err, rules.Printed(answer.Diagnostics))
 	}
 	return a
-}
-
-func wire(t *testing.T, as tftypes.Type, from any) *tfprotov6.DynamicValue {
-	t.Helper()
-	value, err := tfprotov6.NewDynamicValue(as, terraformValue(as, from))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &value
-}
-
-func terraformValue(as tftypes.Type, from any) tftypes.Value {
-	if value, is := from.(tftypes.Value); is {
-		return value
-	}
-	switch as := as.(type) {
-	case tftypes.Object:
-		given, ok := from.(members)
-		if !ok {
-			break
-		}
-		values := map[string]tftypes.Value{}
-		for name, member := range as.AttributeTypes {
-			values[name] = terraformValue(member, given[name])
-		}
-		for name := range given {
-			if as.AttributeTypes[name] == nil {
-				panic("there is no attribute " + name)
-			}
-		}
-		return tftypes.NewValue(as, values)
-	case tftypes.Set:
-		if given, ok := from.([]string); ok {
-			values := make([]tftypes.Value, len(given))
-			for i, v := range given {
-				values[i] = tftypes.NewValue(as.ElementType, v)
-			}
-			return tftypes.NewValue(as, values)
-		}
-	}
-	return tftypes.NewValue(as, from)
-}
-
-// printed writes diagnostics for people.
-func printed(diags []*tfprotov6.Diagnostic) string {
-	var text strings.Builder
-	for _, d := range diags {
-		fmt.Fprintf(&text, "%s at %q: %s\n%s\n", d.Severity, d.Attribute, d.Summary, d.Detail)
-	}
-	return text.String()
-}
-
-func errorsOf(diags []*tfprotov6.Diagnostic) []*tfprotov6.Diagnostic {
-	return slices.DeleteFunc(slices.Clone(diags), func(d *tfprotov6.Diagnostic) bool { return d.Severity != tfprotov6.DiagnosticSeverityError })
 }
 
 // invoked is what terraform hears of an action.
@@ -155,15 +100,15 @@ func (a *actions) config(kind string, config members) *tfprotov6.DynamicValue {
 	if schema == nil {
 		a.t.Fatalf("there is no action %s", kind)
 	}
-	return wire(a.t, schema.Schema.ValueType(), config)
+	return rules.Encoded(schema.Schema.ValueType(), config)
 }
 
 // invoke carries an action out as terraform does: it is validated and planned first.
 func (a *actions) invoke(kind string, config members) invoked {
 	a.t.Helper()
 	for what, diags := range map[string][]*tfprotov6.Diagnostic{"validate": a.validate(kind, config), "plan": a.plan(kind, config)} {
-		if len(errorsOf(diags)) > 0 {
-			a.t.Fatalf("%s: %s", what, printed(diags))
+		if len(rules.Errors(diags)) > 0 {
+			a.t.Fatalf("%s: %s", what, rules.Printed(diags))
 		}
 	}
 	return a.invokeUnplanned(a.t.Context(), kind, config, nil)
@@ -220,8 +165,8 @@ func (a *actions) validate(kind string, config members) []*tfprotov6.Diagnostic 
 // succeeded fails the test unless the action has ended well with this progress.
 func (i invoked) succeeded(progress ...string) invoked {
 	i.t.Helper()
-	if len(errorsOf(i.diags)) > 0 {
-		i.t.Fatalf("the action has failed: %s(progress %q)", printed(i.diags), i.progress)
+	if len(rules.Errors(i.diags)) > 0 {
+		i.t.Fatalf("the action has failed: %s(progress %q)", rules.Printed(i.diags), i.progress)
 	}
 	i.told(progress...)
 	return i
@@ -239,9 +184,9 @@ func (i invoked) told(progress ...string) invoked {
 // failed fails the test unless the action has ended in one error that says all of this.
 func (i invoked) failed(texts ...string) invoked {
 	i.t.Helper()
-	failures := errorsOf(i.diags)
+	failures := rules.Errors(i.diags)
 	if len(failures) != 1 {
-		i.t.Fatalf("%d errors: %s(progress %q)", len(failures), printed(i.diags), i.progress)
+		i.t.Fatalf("%d errors: %s(progress %q)", len(failures), rules.Printed(i.diags), i.progress)
 	}
 	i.contains(failures, texts)
 	return i
@@ -252,7 +197,7 @@ func (i invoked) warned(texts ...string) invoked {
 	i.t.Helper()
 	warnings := slices.DeleteFunc(slices.Clone(i.diags), func(d *tfprotov6.Diagnostic) bool { return d.Severity != tfprotov6.DiagnosticSeverityWarning })
 	if len(warnings) != 1 {
-		i.t.Fatalf("%d warnings: %s", len(warnings), printed(i.diags))
+		i.t.Fatalf("%d warnings: %s", len(warnings), rules.Printed(i.diags))
 	}
 	i.contains(warnings, texts)
 	return i
@@ -261,7 +206,7 @@ func (i invoked) warned(texts ...string) invoked {
 func (i invoked) contains(diags []*tfprotov6.Diagnostic, texts []string) {
 	i.t.Helper()
 	for _, text := range texts {
-		if all := printed(diags); !strings.Contains(all, text) {
+		if all := rules.Printed(diags); !strings.Contains(all, text) {
 			i.t.Errorf("%q is missing in\n%s", text, all)
 		}
 	}

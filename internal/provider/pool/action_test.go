@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -198,8 +199,8 @@ func TestActionPushFollowsATag(t *testing.T) {
 	a.invoke("push_image", push).failed("Nothing was sent.").told()
 	pod.sent(t)
 	push["im_version_id"] = simulator.HorizonVersionID
-	if got := a.invoke("push_image", push); len(errorsOf(got.diags)) > 0 {
-		t.Fatal(printed(got.diags))
+	if got := a.invoke("push_image", push); len(rules.Errors(got.diags)) > 0 {
+		t.Fatal(rules.Printed(got.diags))
 	}
 	pod.sent(t, `schedule-push-image {"im_stream_id":"<id>","im_tag_id":"<id>","logoff_policy":"WAIT_FOR_LOGOFF","stop_on_first_error":true,"add_virtual_tpm":true}`)
 }
@@ -254,7 +255,7 @@ func TestActionPushHoldsTheImageThatThePoolRuns(t *testing.T) {
 	vm, snapshots := golden(t, pod.Pod)
 	push := members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v1"], "selective": members{"machine_names": []string{"ENG-001"}}}
 	if got := actionsOn(t, pod.Pod).invoke("push_image", push); len(got.diags) > 0 {
-		t.Error(printed(got.diags))
+		t.Error(rules.Printed(got.diags))
 	}
 	pod.sent(t, strings.TrimPrefix(canaryOf(snapshots["v1"], 1), "v2 "))
 }
@@ -276,7 +277,7 @@ func TestActionsDoNotWaitForATerraformThatHasGone(t *testing.T) {
 	gone()
 	// It would keep the pool to itself.
 	if got := a.invoke("push_image", push); len(got.diags) > 0 {
-		t.Error(printed(got.diags))
+		t.Error(rules.Printed(got.diags))
 	}
 }
 
@@ -374,8 +375,8 @@ func TestActionPushThatCannotBePublished(t *testing.T) {
 	a.invoke("promote_pending_image", members{"desktop_pool_id": engineering, "snapshot_id": snapshots["v2"]}).failed("No space left on datastore1.", "Nothing was sent.").told()
 	pod.sent(t)
 	// The next one pushes anew.
-	if got := a.invoke("push_image", push); len(errorsOf(got.diags)) > 0 {
-		t.Error(printed(got.diags))
+	if got := a.invoke("push_image", push); len(rules.Errors(got.diags)) > 0 {
+		t.Error(rules.Printed(got.diags))
 	}
 	pod.sent(t, pushed(snapshots["v2"]))
 }
@@ -460,16 +461,16 @@ func TestActionsOfOldReleases(t *testing.T) {
 		}
 		got := a.invokeUnplanned(t.Context(), c.kind, config, nil).told()
 		for what, diags := range map[string][]*tfprotov6.Diagnostic{"plan": a.plan(c.kind, config), "invoke": got.diags} {
-			if all := errorsOf(diags); len(all) != 1 || !strings.Contains(all[0].Detail, c.says) || !strings.Contains(all[0].Detail, "Nothing was sent.") {
-				t.Errorf("%s of %s on %s: %s", what, c.kind, c.release, printed(diags))
+			if all := rules.Errors(diags); len(all) != 1 || !strings.Contains(all[0].Detail, c.says) || !strings.Contains(all[0].Detail, "Nothing was sent.") {
+				t.Errorf("%s of %s on %s: %s", what, c.kind, c.release, rules.Printed(diags))
 			}
 		}
 		pod.sent(t)
 	}
 	pod := newSteppedPod(t, minutes, simulator.Options{Release: "2111"})
 	vm, snapshots := golden(t, pod.Pod)
-	if got := actionsOn(t, pod.Pod).invoke("push_image", members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v2"]}); len(errorsOf(got.diags)) > 0 {
-		t.Error(printed(got.diags))
+	if got := actionsOn(t, pod.Pod).invoke("push_image", members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v2"]}); len(rules.Errors(got.diags)) > 0 {
+		t.Error(rules.Printed(got.diags))
 	}
 	pod.sent(t, pushed(snapshots["v2"]))
 }
@@ -558,8 +559,8 @@ func TestActionsNeverTellThePassword(t *testing.T) {
 	}
 	a := actionsOn(t, pod)
 	got := a.invoke("push_image", members{"desktop_pool_id": engineering, "parent_vm_id": vm, "snapshot_id": snapshots["v2"]})
-	if len(errorsOf(got.diags)) != 1 || strings.Contains(printed(got.diags)+strings.Join(got.progress, "\n"), pod.Password) {
-		t.Errorf("%s%q", printed(got.diags), got.progress)
+	if len(rules.Errors(got.diags)) != 1 || strings.Contains(rules.Printed(got.diags)+strings.Join(got.progress, "\n"), pod.Password) {
+		t.Errorf("%s%q", rules.Printed(got.diags), got.progress)
 	}
 }
 
@@ -584,8 +585,8 @@ func TestActionConfigurationsThatCannotBe(t *testing.T) {
 		{"resume_push_image", members{"desktop_pool_id": "a b"}, "Invalid ID"},
 	} {
 		diags := a.validate(c.kind, c.config)
-		if len(errorsOf(diags)) != 1 || !strings.Contains(printed(diags), c.says) {
-			t.Errorf("%s %v: %s", c.kind, c.config, printed(diags))
+		if len(rules.Errors(diags)) != 1 || !strings.Contains(rules.Printed(diags), c.says) {
+			t.Errorf("%s %v: %s", c.kind, c.config, rules.Printed(diags))
 		}
 	}
 	unknown := tftypes.NewValue(tftypes.String, tftypes.UnknownValue)
@@ -597,14 +598,14 @@ func TestActionConfigurationsThatCannotBe(t *testing.T) {
 		"resume_push_image":     {"desktop_pool_id": unknown},
 	} {
 		if diags := append(a.validate(kind, config), a.plan(kind, config)...); len(diags) > 0 {
-			t.Errorf("%s with what is not known: %s", kind, printed(diags))
+			t.Errorf("%s with what is not known: %s", kind, rules.Printed(diags))
 		}
 	}
 	if n := len(pod.Requests()); n > 0 {
 		t.Errorf("%d requests for what is not known", n)
 	}
-	if diags := a.plan("resume_push_image", members{"desktop_pool_id": kiosk}); !strings.Contains(printed(diags), "automated pools of instant clones only") {
-		t.Errorf("the plan for a pool of another kind: %s", printed(diags))
+	if diags := a.plan("resume_push_image", members{"desktop_pool_id": kiosk}); !strings.Contains(rules.Printed(diags), "automated pools of instant clones only") {
+		t.Errorf("the plan for a pool of another kind: %s", rules.Printed(diags))
 	}
 	pod.sent(t)
 }

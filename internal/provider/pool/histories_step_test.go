@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 )
 
 // refresh is the first half of a plan: upgrade and read.
@@ -173,13 +175,13 @@ func (r *historyRun) checkPlan(res *historyResource, plan *historyPlan, ok bool)
 	switch {
 	case !ok && (v.refusal != "" || beyond):
 		r.count("plan refused: " + orElse(v.refusal, "beyond the timeout"))
-		text := printedHistory(plan.change.diags)
+		text := rules.Printed(plan.change.diags)
 		if v.refusal == "start" && !strings.Contains(text, "is missing on it") || v.refusal == "conflict" && !strings.Contains(text, "somebody else") {
 			r.fail("the plan is refused for another reason than %q:%s", v.refusal, text)
 		}
 		return
 	case !ok:
-		r.fail("the plan is refused, the model says %s:%s", v, printedHistory(plan.change.diags))
+		r.fail("the plan is refused, the model says %s:%s", v, rules.Printed(plan.change.diags))
 	case v.refusal != "" || beyond:
 		r.fail("the plan is not refused: %s", v)
 	}
@@ -233,7 +235,7 @@ func (r *historyRun) removeDeposed(p *historyProcess, d *tracked) {
 		return
 	}
 	if _, ok, diags := p.apply(d, planned, r.null()); !ok {
-		r.fail("the deletion of a deposed object failed:%s", printedHistory(diags))
+		r.fail("the deletion of a deposed object failed:%s", rules.Printed(diags))
 	}
 	if posts := r.pod.sent(); len(posts) > 0 {
 		r.fail("the deletion of a deposed object sent %v", posts)
@@ -303,7 +305,7 @@ func (a *historyAttempt) run() {
 		p.upgrade(prior)
 		r.pod.sent()
 		if _, ok, diags := p.apply(prior, plannedChange{state: r.null(), private: plan.change.private, identity: prior.identity}, r.null()); !ok {
-			r.fail("the deleting half of a replacement failed:%s", printedHistory(diags))
+			r.fail("the deleting half of a replacement failed:%s", rules.Printed(diags))
 		}
 		if posts := r.pod.sent(); len(posts) > 0 {
 			r.fail("the deleting half of a replacement sent %v", posts)
@@ -324,19 +326,19 @@ func (a *historyAttempt) run() {
 	if !ok {
 		r.count("outcome second plan refused")
 		if !changed && (plan.verdict.open || plan.verdict.refusal == "") && !a.startPasses() {
-			r.fail("the second plan is refused, and nothing has changed:%s", printedHistory(final.diags))
+			r.fail("the second plan is refused, and nothing has changed:%s", rules.Printed(final.diags))
 		}
 		return
 	}
-	if !compatible(plan.change.state, final.state) {
+	if rules.ResultError(plan.change.state, final.state) != nil {
 		// What an update diffs against stands in private state.
 		keeps := len(private) > 0 && prior != nil && r.poolIn(prior.state) == pool && !strings.HasPrefix(a.step.fault, "plan-") && !plan.verdict.open &&
 			(res.config.tag == 0 || r.text(prior.state, "im_tag_id") == r.pod.tags[res.config.tag-1])
 		if keeps {
-			r.fail("Provider produced inconsistent final plan (changed %t):\n%s\nplanned\n%s", changed, shown(final.state), shown(plan.change.state))
+			r.fail("Provider produced inconsistent final plan (changed %t):\n%s\nplanned\n%s", changed, rules.Text(final.state), rules.Text(plan.change.state))
 		}
 		if !changed && !plan.verdict.open {
-			r.fail("Provider produced inconsistent final plan, and nothing has changed:\n%s\nplanned\n%s", shown(final.state), shown(plan.change.state))
+			r.fail("Provider produced inconsistent final plan, and nothing has changed:\n%s\nplanned\n%s", rules.Text(final.state), rules.Text(plan.change.state))
 		}
 		r.count("outcome inconsistent final plan")
 		return
@@ -353,7 +355,7 @@ func (a *historyAttempt) run() {
 		}
 	}
 	planned, _ := r.lines(final.state, "planned_calls")
-	settingsOnly := prior != nil && r.attributes(final.state)["operation"].IsKnown()
+	settingsOnly := prior != nil && rules.Attributes(final.state)["operation"].IsKnown()
 	a.began = r.pod.clock()
 	r.disturb(p, a.step)
 	r.pod.call(res.name)
@@ -660,7 +662,7 @@ func (a *historyAttempt) succeeded(diags []*tfprotov6.Diagnostic, settingsOnly, 
 	more, run := warned(diags, "needs more than was planned"), warned(diags, "The run was cancelled")
 	held := warned(diags, "left on another image") || settingsOnly && warned(a.plan.change.diags, "left on another image")
 	if run && !cancelled {
-		r.fail("the run was not cancelled:%s", printedHistory(diags))
+		r.fail("the run was not cancelled:%s", rules.Printed(diags))
 	}
 	if run || more {
 		r.count("outcome success with more to do")
@@ -726,10 +728,10 @@ func (r *historyRun) converged(res *historyResource, w historyWanted) {
 		r.count("not there at the next plan") // It has failed meanwhile.
 	case claim != nil && !res.config.selective && t.op == "NONE" && t.state == "READY_HELD":
 		r.count("held at the next plan") // It has turned out to be a canary, and now it can be promoted.
-	case !ok && strings.Contains(printedHistory(planned.diags), "until that is over it cannot be told"):
+	case !ok && strings.Contains(rules.Printed(planned.diags), "until that is over it cannot be told"):
 		r.count("not to be told at the next plan")
 	case !ok:
-		r.fail("the plan after an apply is refused:%s\nthe pool is %s", printedHistory(planned.diags), t)
+		r.fail("the plan after an apply is refused:%s\nthe pool is %s", rules.Printed(planned.diags), t)
 	case !planned.state.Equal(refreshed.state):
 		r.fail("the plan after an apply is not empty (the pool was %s, is %s):%s", before, t, r.differences(refreshed.state, planned.state))
 	default:
@@ -739,11 +741,11 @@ func (r *historyRun) converged(res *historyResource, w historyWanted) {
 }
 
 func (r *historyRun) differences(before, after tftypes.Value) string {
-	was, is := r.attributes(before), r.attributes(after)
+	was, is := rules.Attributes(before), rules.Attributes(after)
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(was)) {
 		if !was[name].Equal(is[name]) {
-			text += fmt.Sprintf("\n%s: %s -> %s", name, shown(was[name]), shown(is[name]))
+			text += fmt.Sprintf("\n%s: %s -> %s", name, rules.Text(was[name]), rules.Text(is[name]))
 		}
 	}
 	return text
@@ -764,7 +766,7 @@ func (a *historyAttempt) failed(diags []*tfprotov6.Diagnostic, posts []historyPo
 		// The state is still about the former pool.
 		res.memory, res.unsure, res.previousSure = a.former, true, false
 	}
-	text := printedHistory(diags)
+	text := rules.Printed(diags)
 	// Which machines are canaries of somebody cannot be seen where both images are one.
 	alike := strings.Contains(text, "in use by machines") && a.plan.truth.pending == a.plan.truth.current
 	r.stuck = r.stuck || alike || strings.Contains(text, "are still on the image that is held")
@@ -842,7 +844,7 @@ func (r *historyRun) importStep(res *historyResource) {
 	answer, err := p.server.ImportResourceState(p.ctx, &tfprotov6.ImportResourceStateRequest{TypeName: resourceType, ID: r.pod.pools[res.config.pool].id})
 	r.must(err)
 	if r.speak(answer.Diagnostics) || len(answer.ImportedResources) != 1 {
-		r.fail("the import failed:%s", printedHistory(answer.Diagnostics))
+		r.fail("the import failed:%s", rules.Printed(answer.Diagnostics))
 	}
 	i := answer.ImportedResources[0]
 	imported := &tracked{state: r.decode(i.State), private: i.Private, identity: i.Identity}
@@ -905,7 +907,7 @@ func (r *historyRun) destroyStep(res *historyResource, s historyStep) {
 		res.forget()
 	default:
 		r.count("outcome destroy failed")
-		text := printedHistory(diags)
+		text := rules.Printed(diags)
 		disturbed := met || s.cancel > 0 || r.changes[pool] > before
 		trouble := strings.Contains(text, "are still on the image") || strings.Contains(text, "in use by machines") || strings.Contains(text, "could not be published") || strings.Contains(text, "The time that the timeouts argument") ||
 			state.verdict.waitsForCanary(text)
@@ -937,7 +939,7 @@ func (r *historyRun) ending(res *historyResource, state tftypes.Value) historyEn
 	text := func(name string) string { return r.text(state, name) }
 	e := historyEnd{onDestroy: text("on_destroy"), at: r.pod.clock()}
 	e.config = historyConfig{pool: pool, onConflict: text("on_conflict"), logoff: text("logoff_policy"), stop: "true"}
-	if plainValue(r.attributes(state)["stop_on_first_error"]) == false {
+	if rules.Text(rules.Attributes(state)["stop_on_first_error"]) == "false" {
 		e.config.stop = "false"
 	}
 	t := r.pod.truth(pool)
@@ -976,7 +978,7 @@ func (e historyEnd) planned(r *historyRun, ok bool, diags []*tfprotov6.Diagnosti
 	}
 	switch lines := destroyLines(diags); {
 	case !ok && v.refusal == "":
-		r.fail("the plan of the destruction is refused, the model says %s:%s", v, printedHistory(diags))
+		r.fail("the plan of the destruction is refused, the model says %s:%s", v, rules.Printed(diags))
 	case !ok:
 		r.count("destroy refused: " + v.refusal)
 	case v.refusal != "":

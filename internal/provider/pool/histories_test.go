@@ -2,10 +2,8 @@ package pool_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -22,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
@@ -287,93 +286,9 @@ func (r *historyRun) decode(v *tfprotov6.DynamicValue) tftypes.Value {
 
 func (r *historyRun) null() tftypes.Value { return tftypes.NewValue(r.schemas.resource, nil) }
 
-// historyValue makes a value of Terraform's of one of Go's. Members that are not
-// named are null.
-func historyValue(as tftypes.Type, from any) tftypes.Value {
-	switch given := from.(type) {
-	case map[string]any:
-		values := map[string]tftypes.Value{}
-		object, _ := as.(tftypes.Object)
-		for name, member := range object.AttributeTypes {
-			values[name] = historyValue(member, given[name])
-		}
-		for name := range given {
-			if object.AttributeTypes[name] == nil {
-				panic("there is no attribute " + name)
-			}
-		}
-		return tftypes.NewValue(as, values)
-	case []string:
-		var elements []tftypes.Value
-		for _, e := range given {
-			elements = append(elements, tftypes.NewValue(tftypes.String, e))
-		}
-		return tftypes.NewValue(as, elements)
-	}
-	return tftypes.NewValue(as, from)
-}
-
-// plainValue makes a value of Go's of one of Terraform's.
-func plainValue(v tftypes.Value) any {
-	if !v.IsKnown() {
-		return "(unknown)"
-	}
-	if v.IsNull() {
-		return nil
-	}
-	var (
-		members  map[string]tftypes.Value
-		elements []tftypes.Value
-		flag     bool
-		text     string
-	)
-	switch {
-	case v.Type().Is(tftypes.Object{}), v.Type().Is(tftypes.Map{}):
-		_ = v.As(&members)
-		plain := map[string]any{}
-		for name, member := range members {
-			plain[name] = plainValue(member)
-		}
-		return plain
-	case v.Type().Is(tftypes.Set{}), v.Type().Is(tftypes.List{}):
-		_ = v.As(&elements)
-		plain := make([]any, len(elements))
-		for i, element := range elements {
-			plain[i] = plainValue(element)
-		}
-		return plain
-	case v.Type().Is(tftypes.Bool):
-		_ = v.As(&flag)
-		return flag
-	case v.Type().Is(tftypes.Number):
-		var n big.Float
-		_ = v.As(&n)
-		return json.Number(n.Text('f', -1))
-	}
-	_ = v.As(&text)
-	return text
-}
-
-func shown(v tftypes.Value) string {
-	raw, err := json.Marshal(plainValue(v))
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw)
-}
-
-func (r *historyRun) attributes(v tftypes.Value) map[string]tftypes.Value {
-	values := map[string]tftypes.Value{}
-	if v.IsNull() {
-		return values
-	}
-	r.must(v.As(&values))
-	return values
-}
-
 // lines reads a list of texts; false: it is not known, or null.
 func (r *historyRun) lines(v tftypes.Value, name string) ([]string, bool) {
-	list := r.attributes(v)[name]
+	list := rules.Attributes(v)[name]
 	if !list.IsFullyKnown() || list.IsNull() {
 		return nil, false
 	}
@@ -395,7 +310,7 @@ func plainNames(line string) string { return catalogueNames.ReplaceAllString(lin
 
 // text reads a text; "" is null.
 func (r *historyRun) text(v tftypes.Value, name string) string {
-	member := r.attributes(v)[name]
+	member := rules.Attributes(v)[name]
 	var text *string
 	if member.IsKnown() {
 		r.must(member.As(&text))
@@ -408,7 +323,7 @@ func (r *historyRun) text(v tftypes.Value, name string) string {
 
 // imageIn reads an attribute that is an image.
 func (r *historyRun) imageIn(v tftypes.Value, name string) historyImage {
-	object := r.attributes(v)[name]
+	object := rules.Attributes(v)[name]
 	if object.IsNull() || !object.IsKnown() {
 		return noImage
 	}
@@ -438,22 +353,14 @@ func (r *historyRun) start() *historyProcess {
 		p.requests++
 		p.at(p.requests)
 	}, func() { p.after(p.requests) })
-	config, err := tfprotov6.NewDynamicValue(r.schemas.provider, historyValue(r.schemas.provider, r.pod.arguments(r.poll)))
+	config, err := tfprotov6.NewDynamicValue(r.schemas.provider, rules.Value(r.schemas.provider, r.pod.arguments(r.poll)))
 	r.must(err)
 	answer, err := p.server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: &config})
 	r.must(err)
 	if len(answer.Diagnostics) > 0 {
-		r.fail("configuring the provider:%s", printedHistory(answer.Diagnostics))
+		r.fail("configuring the provider:%s", rules.Printed(answer.Diagnostics))
 	}
 	return p
-}
-
-func printedHistory(diags []*tfprotov6.Diagnostic) string {
-	var text strings.Builder
-	for _, d := range diags {
-		fmt.Fprintf(&text, "\n%s: %s: %s", d.Severity, d.Summary, d.Detail)
-	}
-	return text.String()
 }
 
 // speak looks at diagnostics, and says whether one is an error.
@@ -463,7 +370,7 @@ func (r *historyRun) speak(diags []*tfprotov6.Diagnostic) bool {
 		r.note("    %s: %s: %s", d.Severity, d.Summary, strings.ReplaceAll(d.Detail, "\n", " "))
 		for _, bad := range []string{"report this", "defect of the provider", "Provider returned", "Value Conversion", "panic"} {
 			if strings.Contains(d.Summary+d.Detail, bad) {
-				r.fail("a defect:%s", printedHistory(diags))
+				r.fail("a defect:%s", rules.Printed(diags))
 			}
 		}
 		failed = failed || d.Severity == tfprotov6.DiagnosticSeverityError
@@ -473,15 +380,13 @@ func (r *historyRun) speak(diags []*tfprotov6.Diagnostic) bool {
 
 func (p *historyProcess) upgrade(i *tracked) {
 	r := p.r
-	raw, err := json.Marshal(plainValue(i.state))
-	r.must(err)
-	answer, err := p.server.UpgradeResourceState(p.ctx, &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: raw}})
+	answer, err := p.server.UpgradeResourceState(p.ctx, &tfprotov6.UpgradeResourceStateRequest{TypeName: resourceType, RawState: &tfprotov6.RawState{JSON: rules.JSON(i.state)}})
 	r.must(err)
 	if r.speak(answer.Diagnostics) {
-		r.fail("the state cannot be read back:%s", printedHistory(answer.Diagnostics))
+		r.fail("the state cannot be read back:%s", rules.Printed(answer.Diagnostics))
 	}
 	if upgraded := r.decode(answer.UpgradedState); !upgraded.Equal(i.state) {
-		r.fail("the state changes on its way through JSON:\n%s\nwas\n%s", shown(upgraded), shown(i.state))
+		r.fail("the state changes on its way through JSON:\n%s\nwas\n%s", rules.Text(upgraded), rules.Text(i.state))
 	}
 }
 
@@ -503,11 +408,11 @@ func (p *historyProcess) read(i *tracked) (after *tracked, ok bool) {
 func (p *historyProcess) validate(config historyConfig) {
 	r := p.r
 	answer, err := p.server.ValidateResourceConfig(p.ctx, &tfprotov6.ValidateResourceConfigRequest{
-		TypeName: resourceType, Config: r.encode(historyValue(r.schemas.resource, config.attributes(r.pod))),
+		TypeName: resourceType, Config: r.encode(rules.Value(r.schemas.resource, config.attributes(r.pod))),
 	})
 	r.must(err)
 	if r.speak(answer.Diagnostics) {
-		r.fail("the configuration is refused:%s", printedHistory(answer.Diagnostics))
+		r.fail("the configuration is refused:%s", rules.Printed(answer.Diagnostics))
 	}
 }
 
@@ -528,7 +433,7 @@ func (p *historyProcess) plan(prior *tracked, private []byte, configured tftypes
 		before, identity = prior.state, prior.identity
 	}
 	if !configured.IsNull() {
-		proposed = r.propose(before, configured)
+		proposed = rules.Proposed(r.schemas.attributes, before, configured)
 	}
 	answer, err := p.server.PlanResourceChange(p.ctx, &tfprotov6.PlanResourceChangeRequest{
 		TypeName: resourceType, PriorState: r.encode(before), ProposedNewState: r.encode(proposed),
@@ -544,57 +449,12 @@ func (p *historyProcess) plan(prior *tracked, private []byte, configured tftypes
 	}
 	if configured.IsNull() {
 		if !planned.state.IsNull() {
-			r.fail("the plan of a destruction leaves %s", shown(planned.state))
+			r.fail("the plan of a destruction leaves %s", rules.Text(planned.state))
 		}
 		return planned, true
 	}
-	r.validPlan(before, configured, planned.state)
+	r.must(rules.PlanError(r.schemas.attributes, before, configured, planned.state))
 	return planned, true
-}
-
-// propose merges configuration and state as terraform does.
-func (r *historyRun) propose(prior, configured tftypes.Value) tftypes.Value {
-	before, members := r.attributes(prior), maps.Clone(r.attributes(configured))
-	for _, a := range r.schemas.attributes {
-		if a.Computed && members[a.Name].IsNull() && !prior.IsNull() {
-			members[a.Name] = before[a.Name]
-		}
-	}
-	return tftypes.NewValue(r.schemas.resource, members)
-}
-
-// validPlan is terraform's check that a plan has what is configured, or what was there before.
-func (r *historyRun) validPlan(prior, configured, planned tftypes.Value) {
-	was, want, got := r.attributes(prior), r.attributes(configured), r.attributes(planned)
-	for _, a := range r.schemas.attributes {
-		if a.Computed && want[a.Name].IsNull() {
-			continue
-		}
-		kept := !prior.IsNull() && !want[a.Name].IsNull() && got[a.Name].Equal(was[a.Name])
-		if !kept && !want[a.Name].Equal(got[a.Name]) {
-			r.fail("Provider produced invalid plan: %s is %s, configured %s", a.Name, got[a.Name], want[a.Name])
-		}
-	}
-}
-
-// compatible is terraform's check that a later value keeps what was known before.
-func compatible(before, after tftypes.Value) bool {
-	if !before.IsKnown() {
-		return true
-	}
-	if before.IsFullyKnown() || before.IsNull() || after.IsNull() || !after.IsKnown() || !before.Type().Is(tftypes.Object{}) {
-		return before.Equal(after)
-	}
-	var b, a map[string]tftypes.Value
-	if before.As(&b) != nil || after.As(&a) != nil {
-		return false
-	}
-	for name := range b {
-		if !compatible(b[name], a[name]) {
-			return false
-		}
-	}
-	return true
 }
 
 // apply carries a planned change out. after is nil when nothing is left.
@@ -616,30 +476,30 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, configured
 	state := r.decode(answer.NewState)
 	if configured.IsNull() {
 		if failed == state.IsNull() {
-			r.fail("a deletion leaves %s:%s", shown(state), printedHistory(answer.Diagnostics))
+			r.fail("a deletion leaves %s:%s", rules.Text(state), rules.Printed(answer.Diagnostics))
 		}
 		if !failed {
 			return nil, true, answer.Diagnostics
 		}
 		if !state.Equal(before) {
-			r.fail("a destruction that failed changed the state to\n%s, was\n%s", shown(state), shown(before))
+			r.fail("a destruction that failed changed the state to\n%s, was\n%s", rules.Text(state), rules.Text(before))
 		}
 		return &tracked{state: state, private: answer.Private, identity: answer.NewIdentity, tainted: prior.tainted}, false, answer.Diagnostics
 	}
 	if state.IsNull() {
 		if !failed || prior != nil {
-			r.fail("Provider produced inconsistent result after apply: nothing is left:%s", printedHistory(answer.Diagnostics))
+			r.fail("Provider produced inconsistent result after apply: nothing is left:%s", rules.Printed(answer.Diagnostics))
 		}
 		return nil, false, answer.Diagnostics
 	}
 	if failed && prior == nil {
-		r.fail("Create returns an error together with a state, which taints it:%s", printedHistory(answer.Diagnostics))
+		r.fail("Create returns an error together with a state, which taints it:%s", rules.Printed(answer.Diagnostics))
 	}
 	if !state.IsFullyKnown() {
-		r.fail("Provider returned invalid result object after apply: %s", shown(state))
+		r.fail("Provider returned invalid result object after apply: %s", rules.Text(state))
 	}
-	if !failed && !compatible(planned.state, state) {
-		r.fail("Provider produced inconsistent result after apply:\n%s\nplanned\n%s", shown(state), shown(planned.state))
+	if !failed && rules.ResultError(planned.state, state) != nil {
+		r.fail("Provider produced inconsistent result after apply:\n%s\nplanned\n%s", rules.Text(state), rules.Text(planned.state))
 	}
 	if answer.NewIdentity == nil {
 		r.fail("there is no identity after the apply")
@@ -648,7 +508,7 @@ func (p *historyProcess) apply(prior *tracked, planned plannedChange, configured
 }
 
 func (r *historyRun) configured(res *historyResource) tftypes.Value {
-	return historyValue(r.schemas.resource, res.config.attributes(r.pod))
+	return rules.Value(r.schemas.resource, res.config.attributes(r.pod))
 }
 
 // outside is done by somebody else; what is not possible is left.

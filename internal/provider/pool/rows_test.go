@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance"
+	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/horizon"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
@@ -24,6 +25,8 @@ type served struct {
 	t   *testing.T
 	pod *steppedPod
 	as  tftypes.Type
+	// attributes are those of the schema.
+	attributes []*tfprotov6.SchemaAttribute
 
 	server  tfprotov6.ProviderServer
 	config  members
@@ -49,7 +52,8 @@ func (s *served) begin() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.as = all.ResourceSchemas["imageops_desktop_pool_image"].ValueType()
+	schema := all.ResourceSchemas["imageops_desktop_pool_image"]
+	s.as, s.attributes = schema.ValueType(), schema.Block.Attributes
 	// What the clients of a process keep for all of them must not reach the next one: each
 	// finds the pod at another address.
 	at, err := url.Parse(s.pod.URL)
@@ -58,9 +62,9 @@ func (s *served) begin() {
 	}
 	proxy := acceptance.NewServer(s.t, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: at.Scheme, Host: at.Host}))
 	section := members{"url": proxy.URL + at.Path, "domain": s.pod.Domain, "username": s.pod.Username, "password": s.pod.Password, "poll_interval": "1ms"}
-	answer, err := s.server.ConfigureProvider(s.t.Context(), &tfprotov6.ConfigureProviderRequest{Config: wire(s.t, all.Provider.ValueType(), members{"horizon": section})})
+	answer, err := s.server.ConfigureProvider(s.t.Context(), &tfprotov6.ConfigureProviderRequest{Config: rules.Encoded(all.Provider.ValueType(), members{"horizon": section})})
 	if err != nil || len(answer.Diagnostics) > 0 {
-		s.t.Fatalf("configuring the provider: %v %s", err, printed(answer.Diagnostics))
+		s.t.Fatalf("configuring the provider: %v %s", err, rules.Printed(answer.Diagnostics))
 	}
 }
 
@@ -77,9 +81,9 @@ func (s *served) decode(v *tfprotov6.DynamicValue) tftypes.Value {
 func (s *served) plan() (planned tftypes.Value, private []byte, errors string) {
 	s.t.Helper()
 	if !s.state.IsNull() {
-		read, err := s.server.ReadResource(s.t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "imageops_desktop_pool_image", CurrentState: wire(s.t, s.as, s.state), Private: s.private})
-		if err != nil || len(errorsOf(read.Diagnostics)) > 0 {
-			s.t.Fatalf("reading: %v %s", err, printed(read.Diagnostics))
+		read, err := s.server.ReadResource(s.t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "imageops_desktop_pool_image", CurrentState: rules.Encoded(s.as, s.state), Private: s.private})
+		if err != nil || len(rules.Errors(read.Diagnostics)) > 0 {
+			s.t.Fatalf("reading: %v %s", err, rules.Printed(read.Diagnostics))
 		}
 		s.state, s.private = s.decode(read.NewState), read.Private
 	}
@@ -88,34 +92,23 @@ func (s *served) plan() (planned tftypes.Value, private []byte, errors string) {
 
 func (s *served) planFrom(prior tftypes.Value, before []byte) (planned tftypes.Value, private []byte, errors string) {
 	s.t.Helper()
-	configured := terraformValue(s.as, s.config)
-	var want, was map[string]tftypes.Value
-	if configured.As(&want) != nil || !prior.IsNull() && prior.As(&was) != nil {
-		s.t.Fatal("the values do not decode")
-	}
-	proposed := members{}
-	for name, value := range want {
-		if proposed[name] = value; value.IsNull() && was != nil && slices.Contains(computed, name) {
-			proposed[name] = was[name]
-		}
-	}
+	configured := rules.Value(s.as, s.config)
+	proposed := rules.Proposed(s.attributes, prior, configured)
 	answer, err := s.server.PlanResourceChange(s.t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: "imageops_desktop_pool_image", PriorState: wire(s.t, s.as, prior), ProposedNewState: wire(s.t, s.as, proposed), Config: wire(s.t, s.as, s.config), PriorPrivate: before,
+		TypeName: "imageops_desktop_pool_image", PriorState: rules.Encoded(s.as, prior), ProposedNewState: rules.Encoded(s.as, proposed), Config: rules.Encoded(s.as, configured), PriorPrivate: before,
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.warned = printed(answer.Diagnostics)
-	if failed := errorsOf(answer.Diagnostics); len(failed) > 0 {
-		return tftypes.Value{}, nil, printed(failed)
+	s.warned = rules.Printed(answer.Diagnostics)
+	if failed := rules.Errors(answer.Diagnostics); len(failed) > 0 {
+		return tftypes.Value{}, nil, rules.Printed(failed)
 	}
-	return s.decode(answer.PlannedState), answer.PlannedPrivate, ""
-}
-
-// computed are the attributes that the provider may fill.
-var computed = []string{
-	"logoff_policy", "stop_on_first_error", "allow_past_start_time", "reschedule", "wait_for", "wait_for_machines_percent", "on_drift", "on_conflict", "on_destroy", "retry_failed_machines",
-	"planned_patch", "planned_changes", "planned_calls", "current_image", "pending_image", "previous_image", "resolved_image", "operation", "machines",
+	planned = s.decode(answer.PlannedState)
+	if err := rules.PlanError(s.attributes, prior, configured, planned); err != nil {
+		s.t.Error(err)
+	}
+	return planned, answer.PlannedPrivate, ""
 }
 
 // apply plans, plans once more in a process of its own, and applies. It returns the errors, of
@@ -141,14 +134,17 @@ func (s *served) apply() string {
 		s.t.Fatalf("the plan inside apply differs:\n%s\n%s", first, planned)
 	}
 	answer, err := s.server.ApplyResourceChange(s.t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: "imageops_desktop_pool_image", PriorState: wire(s.t, s.as, prior), PlannedState: wire(s.t, s.as, planned), Config: wire(s.t, s.as, s.config), PlannedPrivate: private,
+		TypeName: "imageops_desktop_pool_image", PriorState: rules.Encoded(s.as, prior), PlannedState: rules.Encoded(s.as, planned), Config: rules.Encoded(s.as, s.config), PlannedPrivate: private,
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.state, s.private = s.decode(answer.NewState), answer.Private
-	s.warned = warned + printed(answer.Diagnostics)
-	return printed(errorsOf(answer.Diagnostics))
+	if err := rules.ResultError(planned, s.state); err != nil && !rules.Failed(answer.Diagnostics) {
+		s.t.Error(err)
+	}
+	s.warned = warned + rules.Printed(answer.Diagnostics)
+	return rules.Printed(rules.Errors(answer.Diagnostics))
 }
 
 // unchanged fails the test unless a plan changes nothing.
