@@ -34,6 +34,7 @@ import (
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice"
 	"github.com/imageops/terraform-provider-imageops/internal/imageservice/attribute"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/catalogue"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/compact"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/image"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/plan"
 	"github.com/imageops/terraform-provider-imageops/internal/provider/pool"
@@ -68,9 +69,9 @@ func New(version string) func() provider.Provider {
 func Server(version string) func() tfprotov6.ProviderServer {
 	return func() tfprotov6.ProviderServer {
 		p := &imageops{version: version}
-		return unchanged.Server(providerserver.NewProtocol6(p)(), map[string]unchanged.Resource{
+		return compact.Server(unchanged.Server(providerserver.NewProtocol6(p)(), map[string]unchanged.Resource{
 			"imageops_image_metadata": image.MetadataUnchanged(context.Background(), p.clients.Load),
-		})
+		}))
 	}
 }
 

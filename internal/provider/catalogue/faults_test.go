@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/compact"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -982,7 +983,11 @@ func (w *faultWorld) known(r *faultReference) bool {
 			parts = append(parts, values[name].String())
 		}
 		private := map[string][]byte{}
-		if err := json.Unmarshal(w.current.private, &private); err != nil {
+		plain, err := compact.Unpack(w.current.private)
+		if err == nil {
+			err = json.Unmarshal(plain, &private)
+		}
+		if err != nil {
 			w.t.Errorf("private state: %v", err)
 		}
 		for _, key := range slices.Sorted(maps.Keys(private)) {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/compact"
 	"github.com/imageops/terraform-provider-imageops/internal/simulator"
 )
 
@@ -387,7 +388,7 @@ type historyProcess struct {
 }
 
 func (r *historyRun) start() *historyProcess {
-	p := &historyProcess{r: r, server: provider.Server("test")(), whole: providerserver.NewProtocol6(provider.New("test")())(), ctx: context.Background()}
+	p := &historyProcess{r: r, server: provider.Server("test")(), whole: compact.Server(providerserver.NewProtocol6(provider.New("test")())()), ctx: context.Background()}
 	for _, server := range []tfprotov6.ProviderServer{p.server, p.whole} {
 		answer, err := server.ConfigureProvider(p.ctx, &tfprotov6.ConfigureProviderRequest{Config: r.encode(r.schemas.provider, rules.Value(r.schemas.provider, r.cloud.provider))})
 		r.must(err)

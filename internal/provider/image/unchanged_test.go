@@ -9,6 +9,7 @@ import (
 
 	"github.com/imageops/terraform-provider-imageops/internal/acceptance/rules"
 	"github.com/imageops/terraform-provider-imageops/internal/provider"
+	"github.com/imageops/terraform-provider-imageops/internal/provider/compact"
 )
 
 // twins are two processes of the provider: one as it is served, and one in which
@@ -16,7 +17,7 @@ import (
 func twins(t *testing.T, arguments object) (served, whole *protocol) {
 	t.Helper()
 	served = configured(t, arguments)
-	whole = &protocol{t: t, server: providerserver.NewProtocol6(provider.New("test")())(), schema: served.schema, identity: served.identity}
+	whole = &protocol{t: t, server: compact.Server(providerserver.NewProtocol6(provider.New("test")())()), schema: served.schema, identity: served.identity}
 	answer, err := whole.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: rules.Encoded(whole.schema.Provider.ValueType(), arguments)})
 	if err != nil || len(answer.Diagnostics) > 0 {
 		t.Fatalf("configuring the provider: %v %s", err, rules.Printed(answer.Diagnostics))
